@@ -1,0 +1,1 @@
+//! Messages between conductor and ramdisk agent.

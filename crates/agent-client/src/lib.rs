@@ -1,0 +1,1 @@
+//! The conductor's client of the ramdisk agent.

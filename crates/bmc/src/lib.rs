@@ -1,0 +1,1 @@
+//! Tokio shell of the BMC protocols: sessions, pacing, retries, deadlines.

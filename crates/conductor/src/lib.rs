@@ -1,0 +1,1 @@
+//! The step engine's shell: runs effects, records outcomes, keeps timers and leases.

@@ -1,0 +1,1 @@
+//! Block devices in the ramdisk: listing, hints, verified image writing, partitions, boot entries, erasure.

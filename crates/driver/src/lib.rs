@@ -1,0 +1,1 @@
+//! One trait per hardware interface, and what every driver shares.

@@ -1,0 +1,1 @@
+//! The shipped drivers: one folder per hardware interface.

@@ -1,0 +1,1 @@
+//! Images on the service's side: fetch, verify, cache; config drives.

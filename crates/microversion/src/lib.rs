@@ -1,0 +1,1 @@
+//! API microversions as rows: releases, negotiation, gates.

@@ -1,0 +1,1 @@
+//! Composes the roles api, conductor and netboot from one configuration.
