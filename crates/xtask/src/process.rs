@@ -68,18 +68,8 @@ pub(crate) fn on_path(program: &str) -> bool {
 
 /// The root of the source tree.
 pub(crate) fn source_root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).parent_of_crates()
-}
-
-trait ParentOfCrates {
-    fn parent_of_crates(&self) -> &Path;
-}
-
-impl ParentOfCrates for Path {
-    /// Strips `crates/xtask/../..` without touching the file system.
-    fn parent_of_crates(&self) -> &Path {
-        self.ancestors().nth(4).unwrap_or(self)
-    }
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap_or(own)
 }
 
 fn shown(command: &Command) -> String {
