@@ -1,1 +1,17 @@
-//! The step engine's shell: runs effects, records outcomes, keeps timers and leases.
+//! The conductor: runs what the core decides. Loads a node, asks `provision` what comes next, stores that, carries out
+//! the one effect it asked for, and feeds the outcome back.
+//!
+//! Knows the driver traits, not the drivers; knows no HTTP. Keeps no state of a node in memory but locks and progress.
+
+mod agent;
+mod carry_out;
+mod engine;
+mod gate;
+mod machine;
+mod options;
+mod request;
+mod service;
+mod timer;
+
+pub use options::Options;
+pub use service::{Conductor, StartError};

@@ -1,9 +1,30 @@
 //! The core: states, transitions, flows and steps, and the pure function that decides what happens next.
 //!
 //! Synchronous and deterministic: no clock, no IO, no store. Time comes in with each call.
+//!
+//! Read [`flow::deploy`] to see what a deployment does, [`transitions`](TRANSITIONS) to see which state may follow which,
+//! and [`decide`] to see how both are driven.
 
+pub mod flow;
+
+mod decide;
+mod effect;
+mod error;
 mod event;
+mod record;
+mod request;
+mod step;
 mod transitions;
 
+pub use decide::{
+    AGENT_KEYS, Decision, Entry, INSTANCE_KEYS, Input, Note, Plans, Policy, World, begin, decide,
+    forget_agent, move_node,
+};
+pub use effect::{Effect, Observed, Outcome};
+pub use error::{ErrorCode, StepError};
 pub use event::{FsmEvent, Verb};
+pub use flow::FlowKind;
+pub use record::{FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
+pub use request::{Refusal, check, has_exit, perform, perform_power};
+pub use step::{Action, AgentList, AgentStep, NetworkChange, OnRestart, PlannedStep};
 pub use transitions::{TRANSITIONS, allowed_from, next_state};

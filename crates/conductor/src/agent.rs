@@ -1,0 +1,285 @@
+//! What agents say of themselves: lookup, heartbeat, progress.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use conductor_api::{AgentProgress, Heartbeat, Lookup, LookupReply, RequestError};
+use db::{NodeKey, PortKey};
+use model::{JsonObject, Node, NodeUuid, ProvisionState as S, Secret, Timestamp};
+use provision::{Decision, Input, decide};
+use rand::Rng;
+use serde_json::{Map, Value, json};
+use subtle::ConstantTimeEq;
+
+use crate::engine::{Engine, TurnError};
+
+/// What stands for a token that is not told a second time.
+const MASK: &str = "******";
+
+/// States in which an agent may ask who it is (contract/states_meta.tsv, `lookup_allowed`).
+pub(crate) const LOOKUP_STATES: [S; 9] = [
+    S::Deploying,
+    S::DeployWait,
+    S::Cleaning,
+    S::CleanWait,
+    S::Inspecting,
+    S::InspectWait,
+    S::Rescuing,
+    S::RescueWait,
+    S::ServiceWait,
+];
+
+/// States in which a heartbeat is taken note of (contract/states_meta.tsv, `heartbeat_handled`).
+pub(crate) const HEARTBEAT_STATES: [S; 11] = [
+    S::Deploying,
+    S::DeployWait,
+    S::Cleaning,
+    S::CleanWait,
+    S::Rescuing,
+    S::RescueWait,
+    S::DeployHold,
+    S::CleanHold,
+    S::Servicing,
+    S::ServiceWait,
+    S::ServiceHold,
+];
+
+/// The latest progress of each node at work. In memory only: the next report comes within a second.
+#[derive(Debug, Default)]
+pub(crate) struct ProgressBoard {
+    latest: Mutex<HashMap<NodeUuid, AgentProgress>>,
+}
+
+impl ProgressBoard {
+    pub(crate) fn put(&self, node: NodeUuid, progress: AgentProgress) {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).insert(node, progress);
+    }
+
+    pub(crate) fn get(&self, node: NodeUuid) -> Option<AgentProgress> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+    }
+
+    pub(crate) fn forget(&self, node: NodeUuid) {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
+    }
+}
+
+/// Whether `token` is the one that the node's agent was given.
+fn token_fits(node: &Node, token: Option<&Secret>) -> Result<(), RequestError> {
+    let Some(token) = token else {
+        return Err(RequestError::BadToken(
+            "The agent token is required for heartbeat processing.".to_owned(),
+        ));
+    };
+    let known = node.driver_internal_info.get_str("agent_secret_token").unwrap_or_default();
+    let fits = !known.is_empty() && bool::from(known.as_bytes().ct_eq(token.expose().as_bytes()));
+    if fits {
+        Ok(())
+    } else {
+        Err(RequestError::BadToken(
+            "The agent token does not match the one given to this node's agent at lookup.".to_owned(),
+        ))
+    }
+}
+
+fn new_token() -> String {
+    let mut bytes = [0_u8; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl Engine {
+    pub(crate) async fn take_heartbeat(
+        self: &Arc<Self>,
+        uuid: NodeUuid,
+        heartbeat: Heartbeat,
+    ) -> Result<(), RequestError> {
+        let turn = self
+            .turn(uuid, |node, flow, world| {
+                token_fits(&node, heartbeat.agent_token.as_ref())?;
+                if !HEARTBEAT_STATES.contains(&node.provision_state) {
+                    return Ok(unchanged(node, flow));
+                }
+                let members = self.members_of(&node, &heartbeat, world.now)?;
+                Ok(match flow {
+                    Some(flow) => decide(node, flow, Input::Heartbeat(members), world),
+                    None => unchanged(node, None),
+                })
+            })
+            .await;
+        let (node, effect) = turn.map_err(|error| request_error(uuid, error))?;
+        self.follow(node, effect);
+        Ok(())
+    }
+
+    /// The members of `driver_internal_info` that a heartbeat sets, after the checks against an agent that changes its
+    /// identity in the middle of a boot.
+    fn members_of(
+        &self,
+        node: &Node,
+        heartbeat: &Heartbeat,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, RequestError> {
+        let url = &heartbeat.callback_url;
+        if self.options.require_agent_tls && !url.is_empty() && !url.starts_with("https://") {
+            return Err(RequestError::Invalid(format!(
+                "Heartbeat operation requires a callback_url with TLS; '{url}' has none. Let the agent serve HTTPS, or switch require_agent_tls off."
+            )));
+        }
+        let known = node.driver_internal_info.to_map();
+        let differs = |key: &str, new: Option<&str>| {
+            known.get(key).and_then(Value::as_str).is_some_and(|old| new.is_some_and(|new| new != old))
+        };
+        if differs("agent_url", Some(url)) {
+            return Err(RequestError::Invalid(
+                "Detected change in ramdisk provided \"callback_url\".".to_owned(),
+            ));
+        }
+        if differs("agent_verify_ca", heartbeat.agent_verify_ca.as_deref()) {
+            return Err(RequestError::Invalid(
+                "Detected change in ramdisk provided \"agent_verify_ca\".".to_owned(),
+            ));
+        }
+        let mut members = Map::new();
+        members.insert("agent_url".to_owned(), json!(url));
+        members.insert("agent_last_heartbeat".to_owned(), json!(now.to_string()));
+        let optional = [
+            ("agent_version", &heartbeat.agent_version),
+            ("agent_verify_ca", &heartbeat.agent_verify_ca),
+            ("agent_status", &heartbeat.agent_status),
+            ("agent_status_message", &heartbeat.agent_status_message),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                members.insert(key.to_owned(), json!(value));
+            }
+        }
+        Ok(members)
+    }
+
+    pub(crate) async fn take_progress(
+        &self,
+        uuid: NodeUuid,
+        token: &Secret,
+        progress: AgentProgress,
+    ) -> Result<(), RequestError> {
+        let (node, flow) = self.load(uuid).await.map_err(|error| request_error(uuid, error))?;
+        token_fits(&node, Some(token))?;
+        if flow.is_some() {
+            self.progress.put(uuid, progress);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn look_up(&self, lookup: Lookup) -> Result<LookupReply, RequestError> {
+        let node = self.find_node(&lookup).await?.ok_or(RequestError::LookupNotFound)?;
+        if !LOOKUP_STATES.contains(&node.provision_state) {
+            return Err(RequestError::LookupNotFound);
+        }
+        let (node, token) = self.token_for(node, lookup.wants_token).await?;
+        let config = self.lookup_config(&node, token);
+        Ok(LookupReply { node: Arc::new(node), config })
+    }
+
+    async fn find_node(&self, lookup: &Lookup) -> Result<Option<Node>, RequestError> {
+        let store = |error: db::DbError| RequestError::Internal(error.to_string());
+        if let Some(uuid) = lookup.node_uuid {
+            return self.db.get_node(&NodeKey::Uuid(uuid)).await.map_err(store);
+        }
+        let mut owner = None;
+        for address in &lookup.addresses {
+            let Some(port) = self.db.get_port(&PortKey::Address(*address)).await.map_err(store)? else {
+                continue;
+            };
+            if owner.is_some_and(|owner| owner != port.node_uuid) {
+                return Ok(None);
+            }
+            owner = Some(port.node_uuid);
+        }
+        match owner {
+            Some(uuid) => self.db.get_node(&NodeKey::Uuid(uuid)).await.map_err(store),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes the token of this boot of the agent, once; whoever asks again gets the mask.
+    async fn token_for(&self, node: Node, wanted: bool) -> Result<(Node, Value), RequestError> {
+        if node.driver_internal_info.get_str("agent_secret_token").is_some() {
+            return Ok((node, json!(MASK)));
+        }
+        if !wanted {
+            return Ok((node, Value::Null));
+        }
+        let token = new_token();
+        let uuid = node.uuid;
+        let turn = self
+            .turn(uuid, |mut node, flow, _| {
+                // Two who ask at once: the first to be stored wins, the other gets the mask.
+                if node.driver_internal_info.get_str("agent_secret_token").is_none() {
+                    node.driver_internal_info.set("agent_secret_token", json!(token));
+                }
+                Ok(unchanged(node, flow))
+            })
+            .await;
+        let (node, _) = turn.map_err(|error| request_error(uuid, error))?;
+        let ours = node.driver_internal_info.get_str("agent_secret_token").as_deref() == Some(&token);
+        Ok((node, if ours { json!(token) } else { json!(MASK) }))
+    }
+
+    fn lookup_config(&self, node: &Node, token: Value) -> JsonObject {
+        let redfish = node
+            .interfaces
+            .get(model::InterfaceKind::Management)
+            .is_some_and(|name| name.contains("redfish"));
+        let config = json!({
+            "heartbeat_timeout": self.options.heartbeat_timeout.as_secs(),
+            "agent_token": token,
+            "agent_token_required": true,
+            "metrics": {
+                "backend": "noop", "prepend_host": false, "prepend_uuid": false,
+                "prepend_host_reverse": true, "global_prefix": null,
+            },
+            "metrics_statsd": { "statsd_host": "localhost", "statsd_port": 8125 },
+            "agent_containers": {
+                "allow_arbitrary_containers": false, "allowed_containers": [], "container_steps_file": "",
+                "runner": "podman", "pull_options": "", "run_options": "",
+            },
+            "agent_md5_checksum_enable": false,
+            "disable_deep_image_inspection": false,
+            "permitted_image_formats": ["raw", "gpt", "qcow2", "iso"],
+            "agent_skip_bmc_detect": redfish,
+            "enable_bios_bootloader_install": false,
+            "tls_min_version": "1.3",
+            "tls_cipher_suites": null,
+            "wrought": { "progress_path": format!("/v1/agent/{}/progress", node.uuid) },
+        });
+        match config {
+            Value::Object(map) => JsonObject::from(map),
+            _ => JsonObject::default(),
+        }
+    }
+}
+
+/// A turn that leaves the flow as it is.
+pub(crate) fn unchanged(node: Node, flow: Option<provision::FlowRecord>) -> Decision {
+    Decision { node, flow, journal: Vec::new(), notes: Vec::new(), effect: None }
+}
+
+/// As the API shows it.
+pub(crate) fn request_error(node: NodeUuid, error: TurnError) -> RequestError {
+    match error {
+        TurnError::Gone(_) => RequestError::NotFound(node.to_string()),
+        TurnError::Refused(error) => error,
+        TurnError::Store(error) if error.is_transient() => RequestError::Unavailable(error.to_string()),
+        TurnError::Store(error) => {
+            tracing::error!(node = %node, error = &error as &dyn std::error::Error, "the store failed");
+            RequestError::Internal(error.to_string())
+        }
+        TurnError::Record(error) => {
+            tracing::error!(node = %node, %error, "the record of the flow cannot be read");
+            RequestError::Internal("the record of the node's flow cannot be read".to_owned())
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The one place where effects leave the process: each action becomes one call of a driver.
+
+use std::time::Duration;
+
+use driver::{AgentCall, AgentReply, DriverError, Drivers, PowerChange};
+use model::{Node, PowerState};
+use provision::{Action, Effect, ErrorCode, Observed, Outcome, StepError};
+
+use crate::engine::Engine;
+
+impl Engine {
+    pub(crate) async fn carry_out(&self, node: &Node, effect: Effect) -> Outcome {
+        let drivers = match self.registry.drivers(node) {
+            Ok(drivers) => drivers,
+            Err(error) => return Outcome::Failed(StepError::new(ErrorCode::DriverInfo, error.to_string())),
+        };
+        match attempt(&drivers, node, effect).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::Failed(error.into_step_error()),
+        }
+    }
+}
+
+async fn attempt(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Outcome, DriverError> {
+    let power = |change| change_power(drivers, node, change);
+    Ok(match effect.action.clone() {
+        Action::ReadPower => {
+            let power = drivers.power.state(node).await?;
+            observed(Observed { power: Some(power), ..Observed::default() })
+        }
+        Action::ReadBmcFacts => observed(drivers.management.facts(node).await?),
+        Action::PowerOn => power(PowerChange::On).await?,
+        Action::PowerOff { grace } => {
+            power(PowerChange::Off { grace: Duration::from_secs(grace.into()) }).await?
+        }
+        Action::SoftPowerOff { limit } => {
+            power(PowerChange::SoftOff { limit: Duration::from_secs(limit.into()) }).await?
+        }
+        Action::SetBootDevice { device, persistent } => {
+            drivers.management.set_boot_device(node, device, persistent).await?;
+            Outcome::done()
+        }
+        Action::Network(change) => {
+            drivers.network.change(node, change).await?;
+            Outcome::done()
+        }
+        Action::PrepareImage => observed(drivers.deploy.prepare_image(node).await?),
+        // The core settles these without an effect.
+        Action::Boot(_) | Action::ForgetAgent | Action::AwaitAgent => Outcome::done(),
+        _ => ask_agent(drivers, node, effect).await?,
+    })
+}
+
+fn observed(observed: Observed) -> Outcome {
+    Outcome::Done(Box::new(observed))
+}
+
+async fn change_power(drivers: &Drivers, node: &Node, change: PowerChange) -> Result<Outcome, DriverError> {
+    let state: PowerState = drivers.power.change(node, change).await?;
+    Ok(observed(Observed { power: Some(state), ..Observed::default() }))
+}
+
+async fn ask_agent(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Outcome, DriverError> {
+    let call = match (effect.action, effect.step) {
+        (Action::FetchAgentSteps(list), _) => AgentCall::Steps(list),
+        (Action::RunAgentStep(list), Some(step)) if effect.poll => AgentCall::Ask(list, step),
+        (Action::RunAgentStep(list), Some(step)) => AgentCall::Run(list, step),
+        (Action::InstallBootloader, _) => AgentCall::InstallBootloader,
+        (Action::AgentSync, _) => AgentCall::Sync,
+        (Action::AgentPowerOff, _) => AgentCall::PowerOff,
+        (Action::CollectLogs, _) => AgentCall::CollectLogs,
+        (action, _) => {
+            let text = format!("{action:?} is not a question for the agent.");
+            return Ok(Outcome::Failed(StepError::new(ErrorCode::Internal, text)));
+        }
+    };
+    let runs = matches!(call, AgentCall::Run(..));
+    let reply = drivers.deploy.agent(node, call, effect.agent_started_at.as_deref()).await?;
+    Ok(match reply {
+        AgentReply::Done(facts) => Outcome::Done(facts),
+        AgentReply::Running if runs => Outcome::Started,
+        AgentReply::Running => Outcome::Running,
+        AgentReply::NotFound => Outcome::NotFound,
+        AgentReply::Unreachable(error) => Outcome::Unreachable(error),
+    })
+}

@@ -1,0 +1,351 @@
+//! The shell around the core: load, decide, store, carry out, and again with the outcome.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use conductor_api::RequestError;
+use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite, NewEvent, NodeKey};
+use driver::Registry;
+use model::{HistoryUuid, Node, NodeUuid, Timestamp};
+use provision::{
+    Decision, Effect, Entry, ErrorCode, FlowRecord, Input, Outcome, PlannedStep, Plans, StepError, World,
+    decide,
+};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::Options;
+use crate::agent::ProgressBoard;
+use crate::gate::Gates;
+
+/// How often a decision is made anew because somebody else wrote the node in between.
+const MAX_CONFLICTS: usize = 16;
+
+/// What the parts of a conductor share.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) db: Db,
+    pub(crate) registry: Registry,
+    pub(crate) options: Options,
+    pub(crate) progress: ProgressBoard,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    /// A deadline may have come closer.
+    pub(crate) deadlines: Notify,
+    gates: Gates,
+    driving: Mutex<HashSet<NodeUuid>>,
+    permits: Semaphore,
+}
+
+/// Why a turn could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TurnError {
+    /// The node is gone.
+    #[error("node {0} is gone")]
+    Gone(NodeUuid),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] DbError),
+    /// The stored record of a flow cannot be read.
+    #[error("the record of the flow cannot be read")]
+    Record(#[source] serde_json::Error),
+    /// The core refused.
+    #[error(transparent)]
+    Refused(#[from] RequestError),
+}
+
+/// The plans of a node's driver, with the switches of the configuration.
+struct NodePlans<'a> {
+    engine: &'a Engine,
+}
+
+impl Plans for NodePlans<'_> {
+    fn deploy(&self, node: &Node) -> Vec<PlannedStep> {
+        self.engine
+            .registry
+            .drivers(node)
+            .map(|drivers| drivers.deploy.deploy_steps(node))
+            .unwrap_or_default()
+    }
+
+    fn clean(&self, node: &Node) -> Vec<PlannedStep> {
+        if !node.automated_clean.unwrap_or(self.engine.options.automated_clean) {
+            return provision::flow::clean::none();
+        }
+        self.engine.registry.drivers(node).map(|drivers| drivers.deploy.clean_steps(node)).unwrap_or_default()
+    }
+}
+
+impl Engine {
+    pub(crate) fn new(db: Db, registry: Registry, options: Options) -> Self {
+        Self {
+            db,
+            registry,
+            progress: ProgressBoard::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            deadlines: Notify::new(),
+            gates: Gates::default(),
+            driving: Mutex::default(),
+            permits: Semaphore::new(options.max_effects),
+            options,
+        }
+    }
+
+    /// Loads the node and its flow.
+    pub(crate) async fn load(&self, node: NodeUuid) -> Result<(Node, Option<FlowRecord>), TurnError> {
+        let found = self.db.get_node(&NodeKey::Uuid(node)).await?.ok_or(TurnError::Gone(node))?;
+        let flow = self.db.flow_of(node).await?;
+        let flow =
+            flow.map(|row| serde_json::from_str(&row.record)).transpose().map_err(TurnError::Record)?;
+        Ok((found, flow))
+    }
+
+    /// Takes one turn: loads the node, has `decision` made, stores it. Returns what is to be carried out.
+    pub(crate) async fn turn<F>(
+        &self,
+        uuid: NodeUuid,
+        decision: F,
+    ) -> Result<(Node, Option<Effect>), TurnError>
+    where
+        F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
+    {
+        let _gate = self.gates.pass(uuid).await;
+        let mut conflicts = 0;
+        loop {
+            let (before, flow) = self.load(uuid).await?;
+            let now = Timestamp::now();
+            let plans = NodePlans { engine: self };
+            let world =
+                World { now, holder: &self.options.hostname, policy: &self.options.policy, plans: &plans };
+            let flow_id = flow.as_ref().map(|flow| flow.id);
+            let decided = decision(before.clone(), flow, world)?;
+            let (commit, effect) = self.commit_of(before, decided, flow_id.is_some(), now);
+            match self.db.commit(commit).await {
+                Ok(node) => {
+                    self.deadlines.notify_one();
+                    return Ok((node, effect));
+                }
+                Err(DbError::Conflict { .. }) if conflicts < MAX_CONFLICTS => conflicts += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn commit_of(
+        &self,
+        before: Node,
+        decided: Decision,
+        had_flow: bool,
+        now: Timestamp,
+    ) -> (Commit, Option<Effect>) {
+        let journal = decided
+            .journal
+            .into_iter()
+            .map(|(flow, entry)| match entry {
+                Entry::Intent { seq, step, action, poll } => JournalWrite::Intent {
+                    flow,
+                    seq,
+                    step,
+                    effect: serde_json::json!({ "action": action, "poll": poll }).to_string(),
+                    at: now,
+                },
+                Entry::Outcome { seq, text } => JournalWrite::Outcome { flow, seq, outcome: text, at: now },
+            })
+            .collect();
+        let history = decided
+            .notes
+            .into_iter()
+            .map(|note| HistoryEntry {
+                uuid: HistoryUuid::random(),
+                event_type: note.event_type.to_owned(),
+                severity: if note.error { "ERROR" } else { "INFO" }.to_owned(),
+                event: note.text,
+                conductor: Some(self.options.hostname.clone()),
+                user: None,
+                project: None,
+                state: Some(decided.node.provision_state.as_str().to_owned()),
+                target: decided.node.target_provision_state.map(|state| state.as_str().to_owned()),
+                duration_seconds: None,
+                created_at: now,
+            })
+            .collect();
+        let flow = match &decided.flow {
+            Some(record) => FlowChange::Put(flow_row(before.uuid, record, now)),
+            None if had_flow => FlowChange::Remove,
+            None => FlowChange::Keep,
+        };
+        if decided.flow.is_none() {
+            self.progress.forget(before.uuid);
+        }
+        let events = events_of(&before, &decided.node, now);
+        tracing::debug!(
+            node = %before.uuid,
+            from = %before.provision_state,
+            to = %decided.node.provision_state,
+            effect = ?decided.effect.as_ref().map(|effect| &effect.action),
+            "decided"
+        );
+        (Commit { before, after: decided.node, flow, journal, history, events }, decided.effect)
+    }
+
+    /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.
+    pub(crate) fn drive(self: &Arc<Self>, node: NodeUuid, input: Input) {
+        let engine = Arc::clone(self);
+        let span = tracing::info_span!("drive", node = %node);
+        self.tasks.spawn(async move { engine.drive_on(node, Some(input), None).await }.instrument(span));
+    }
+
+    /// Carries out an effect that a turn has just recorded, and goes on until the flow rests.
+    pub(crate) fn follow(self: &Arc<Self>, node: Node, effect: Option<Effect>) {
+        let Some(effect) = effect else { return };
+        let engine = Arc::clone(self);
+        let span = tracing::info_span!("drive", node = %node.uuid);
+        self.tasks.spawn(
+            async move { engine.drive_on(node.uuid, None, Some((node, effect))).await }.instrument(span),
+        );
+    }
+
+    /// Whether a task carries out something for the node now.
+    pub(crate) fn is_driven(&self, node: NodeUuid) -> bool {
+        self.driving.lock().unwrap_or_else(PoisonError::into_inner).contains(&node)
+    }
+
+    async fn drive_on(
+        self: Arc<Self>,
+        uuid: NodeUuid,
+        mut input: Option<Input>,
+        mut todo: Option<(Node, Effect)>,
+    ) {
+        loop {
+            if let Some(input) = input.take() {
+                todo = match self.step(uuid, input).await {
+                    Some((node, Some(effect))) => Some((node, effect)),
+                    Some((_, None)) | None => return,
+                };
+            }
+            let Some((node, effect)) = todo.take() else { return };
+            let seq = effect.seq;
+            self.driving.lock().unwrap_or_else(PoisonError::into_inner).insert(uuid);
+            let outcome = tokio::select! {
+                outcome = self.guarded(node, effect) => Some(outcome),
+                // Whatever was begun is in the journal: the next start goes on from there.
+                () = self.stop.cancelled() => None,
+            };
+            self.driving.lock().unwrap_or_else(PoisonError::into_inner).remove(&uuid);
+            let Some(outcome) = outcome else { return };
+            input = Some(Input::Ended { seq, outcome });
+        }
+    }
+
+    /// Records an input. An outcome must not be lost, so a failing store is tried again until the service stops.
+    async fn step(&self, uuid: NodeUuid, input: Input) -> Option<(Node, Option<Effect>)> {
+        let mut pause = Duration::from_millis(200);
+        loop {
+            let turn = self
+                .turn(uuid, |node, flow, world| {
+                    Ok(match flow {
+                        Some(flow) => decide(node, flow, input.clone(), world),
+                        None => Decision { node, flow: None, journal: vec![], notes: vec![], effect: None },
+                    })
+                })
+                .await;
+            match turn {
+                Ok(turn) => return Some(turn),
+                Err(error @ (TurnError::Gone(_) | TurnError::Record(_) | TurnError::Refused(_))) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the flow cannot go on");
+                    return None;
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        ?pause,
+                        "cannot record, will try again"
+                    );
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(10)),
+                        () = self.stop.cancelled() => return None,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries out an effect within its limit; a panic in a driver is its failure, not the node's end.
+    async fn guarded(self: &Arc<Self>, node: Node, effect: Effect) -> Outcome {
+        let Ok(_permit) = self.permits.acquire().await else {
+            return Outcome::Failed(StepError::new(ErrorCode::Internal, "the service is stopping."));
+        };
+        let limit = effect.action.limit();
+        let label = format!("{:?}", effect.action);
+        let engine = Arc::clone(self);
+        let task = tokio::spawn(
+            async move { engine.carry_out(&node, effect).await }.instrument(tracing::Span::current()),
+        );
+        let abort = task.abort_handle();
+        let outcome = match tokio::time::timeout(limit, task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => {
+                tracing::error!(error = %panic, "a driver panicked");
+                Outcome::Failed(StepError::new(
+                    ErrorCode::Internal,
+                    format!("{label} broke: see the service's log."),
+                ))
+            }
+            Err(_) => {
+                abort.abort();
+                Outcome::Failed(StepError::new(
+                    ErrorCode::StepTimeout,
+                    format!("{label} did not end within {} s.", limit.as_secs()),
+                ))
+            }
+        };
+        tracing::info!(action = label, outcome = outcome.summary(), "carried out");
+        outcome
+    }
+}
+
+fn flow_row(node: NodeUuid, record: &FlowRecord, now: Timestamp) -> FlowRow {
+    // A watchdog for effects: past it, nobody can still be at work on them.
+    let open =
+        record.open.as_ref().map(|open| open.since.plus(open.action.limit() + Duration::from_secs(120)));
+    FlowRow {
+        node,
+        flow: record.id,
+        kind: record.kind.flow().name.to_owned(),
+        record: serde_json::to_string(record).unwrap_or_default(),
+        deadline_at: open.or_else(|| record.deadline()),
+        updated_at: now,
+    }
+}
+
+fn events_of(before: &Node, after: &Node, now: Timestamp) -> Vec<NewEvent> {
+    let mut events = Vec::new();
+    if before.provision_state != after.provision_state {
+        events.push(NewEvent {
+            kind: "baremetal.node.provision_set".to_owned(),
+            node: Some(after.uuid),
+            payload: serde_json::json!({
+                "previous_provision_state": before.provision_state,
+                "provision_state": after.provision_state,
+                "target_provision_state": after.target_provision_state,
+                "last_error": after.last_error,
+            })
+            .to_string(),
+            at: now,
+        });
+    }
+    if before.power_state != after.power_state {
+        events.push(NewEvent {
+            kind: "baremetal.node.power_set".to_owned(),
+            node: Some(after.uuid),
+            payload: serde_json::json!({ "from_power": before.power_state, "to_power": after.power_state })
+                .to_string(),
+            at: now,
+        });
+    }
+    events
+}

@@ -1,0 +1,192 @@
+//! Questions and orders that need the node's BMC or network now, without a flow.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use conductor_api::{CurrentBootDevice, InterfaceVerdict, NodeProgress, RequestError};
+use driver::{Answer, DriverError};
+use model::{BootDevice, BootMode, InterfaceKind, Node, NodeUuid};
+use serde_json::Value;
+
+use crate::agent::request_error;
+use crate::engine::Engine;
+use crate::request::driver_failed;
+
+/// How long a caller is kept waiting for a BMC.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a driver, with an end.
+async fn ask<T>(answer: Answer<'_, T>) -> Result<T, RequestError> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(result) => result.map_err(|error| driver_failed(&error)),
+        Err(_) => Err(RequestError::Hardware {
+            message: format!("The hardware did not answer within {} s.", PATIENCE.as_secs()),
+            transient: true,
+        }),
+    }
+}
+
+/// As [`ask`], for what a driver may not be able to do at all.
+async fn ask_if_able<T>(answer: Option<Answer<'_, T>>, what: &str, node: &Node) -> Result<T, RequestError> {
+    match answer {
+        Some(answer) => ask(answer).await,
+        None => Err(RequestError::Unsupported(format!("Driver {} does not support {what}.", node.driver))),
+    }
+}
+
+fn verdict(result: Result<(), DriverError>) -> InterfaceVerdict {
+    match result {
+        Ok(()) => InterfaceVerdict { result: Some(true), reason: None },
+        Err(error) => InterfaceVerdict { result: Some(false), reason: Some(error.to_string()) },
+    }
+}
+
+impl Engine {
+    async fn node(&self, uuid: NodeUuid) -> Result<Node, RequestError> {
+        Ok(self.load(uuid).await.map_err(|error| request_error(uuid, error))?.0)
+    }
+
+    pub(crate) async fn verdicts(
+        &self,
+        uuid: NodeUuid,
+    ) -> Result<BTreeMap<InterfaceKind, InterfaceVerdict>, RequestError> {
+        let node = self.node(uuid).await?;
+        let drivers = self.drivers(&node)?;
+        let unsupported = |kind: InterfaceKind| {
+            let chosen = node.interfaces.get(kind);
+            let none = chosen.is_none_or(|name| name.starts_with("no-"));
+            if none {
+                let reason = format!("not supported: {kind}_interface is {}", chosen.unwrap_or("not set"));
+                InterfaceVerdict { result: None, reason: Some(reason) }
+            } else {
+                InterfaceVerdict { result: Some(true), reason: None }
+            }
+        };
+        Ok(InterfaceKind::ALL
+            .into_iter()
+            .map(|kind| {
+                let verdict = match kind {
+                    InterfaceKind::Power => verdict(drivers.power.validate(&node)),
+                    InterfaceKind::Management => verdict(drivers.management.validate(&node)),
+                    InterfaceKind::Boot => verdict(drivers.boot.validate(&node)),
+                    InterfaceKind::Deploy => verdict(drivers.deploy.validate(&node)),
+                    InterfaceKind::Network => verdict(drivers.network.validate(&node)),
+                    other => unsupported(other),
+                };
+                (kind, verdict)
+            })
+            .collect())
+    }
+
+    pub(crate) async fn read_boot_device(&self, uuid: NodeUuid) -> Result<CurrentBootDevice, RequestError> {
+        let node = self.node(uuid).await?;
+        let (boot_device, persistent) = ask(self.drivers(&node)?.management.boot_device(&node)).await?;
+        Ok(CurrentBootDevice { boot_device, persistent })
+    }
+
+    pub(crate) async fn write_boot_device(
+        &self,
+        uuid: NodeUuid,
+        device: BootDevice,
+        persistent: bool,
+    ) -> Result<(), RequestError> {
+        let node = self.node(uuid).await?;
+        let management = self.drivers(&node)?.management;
+        management.validate(&node).map_err(|error| driver_failed(&error))?;
+        let supported = management.supported_boot_devices(&node);
+        if !supported.contains(&device) {
+            let list = supported.iter().map(|device| device.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(RequestError::Invalid(format!(
+                "Boot device {device} is not supported by the node's management interface; it supports {list}."
+            )));
+        }
+        ask(management.set_boot_device(&node, device, persistent)).await
+    }
+
+    pub(crate) async fn boot_devices(&self, uuid: NodeUuid) -> Result<Vec<BootDevice>, RequestError> {
+        let node = self.node(uuid).await?;
+        Ok(self.drivers(&node)?.management.supported_boot_devices(&node))
+    }
+
+    pub(crate) async fn write_boot_mode(&self, uuid: NodeUuid, mode: BootMode) -> Result<(), RequestError> {
+        let node = self.node(uuid).await?;
+        let management = self.drivers(&node)?.management;
+        ask_if_able(management.set_boot_mode(&node, mode), "setting the boot mode", &node).await?;
+        self.note_firmware(uuid, Some(mode), None).await
+    }
+
+    pub(crate) async fn write_secure_boot(&self, uuid: NodeUuid, on: bool) -> Result<(), RequestError> {
+        let node = self.node(uuid).await?;
+        let management = self.drivers(&node)?.management;
+        ask_if_able(management.set_secure_boot(&node, on), "setting secure boot", &node).await?;
+        self.note_firmware(uuid, None, Some(on)).await
+    }
+
+    async fn note_firmware(
+        &self,
+        uuid: NodeUuid,
+        mode: Option<BootMode>,
+        secure: Option<bool>,
+    ) -> Result<(), RequestError> {
+        let turn = self
+            .turn(uuid, |mut node, flow, _| {
+                node.boot_mode = mode.or(node.boot_mode);
+                node.secure_boot = secure.or(node.secure_boot);
+                Ok(crate::agent::unchanged(node, flow))
+            })
+            .await;
+        turn.map(drop).map_err(|error| request_error(uuid, error))
+    }
+
+    pub(crate) async fn raise_nmi(&self, uuid: NodeUuid) -> Result<(), RequestError> {
+        let node = self.node(uuid).await?;
+        let management = self.drivers(&node)?.management;
+        ask_if_able(management.inject_nmi(&node), "non-maskable interrupts", &node).await
+    }
+
+    pub(crate) async fn list_vifs(&self, uuid: NodeUuid) -> Result<Vec<Value>, RequestError> {
+        let node = self.node(uuid).await?;
+        ask(self.drivers(&node)?.network.vifs(&node)).await
+    }
+
+    pub(crate) async fn attach(&self, uuid: NodeUuid, vif: Value) -> Result<(), RequestError> {
+        let node = self.node(uuid).await?;
+        ask(self.drivers(&node)?.network.attach_vif(&node, vif)).await
+    }
+
+    pub(crate) async fn detach(&self, uuid: NodeUuid, vif: String) -> Result<(), RequestError> {
+        let node = self.node(uuid).await?;
+        ask(self.drivers(&node)?.network.detach_vif(&node, vif)).await
+    }
+
+    pub(crate) async fn standing(&self, uuid: NodeUuid) -> Result<NodeProgress, RequestError> {
+        let (_, flow) = self.load(uuid).await.map_err(|error| request_error(uuid, error))?;
+        let report = self.progress.get(uuid);
+        let Some(flow) = flow else {
+            return Ok(NodeProgress {
+                flow: None,
+                step: None,
+                phase: None,
+                bytes_done: None,
+                bytes_total: None,
+                since: None,
+                deadline: None,
+            });
+        };
+        let doing = match (&flow.open, &flow.wait) {
+            (Some(open), _) if !open.poll => Some(format!("{:?}", open.action)),
+            (_, Some(wait)) => Some(format!("waiting for {:?}", wait.event)),
+            _ => None,
+        };
+        let since = flow.wait.as_ref().map(|wait| wait.since).or(flow.open.as_ref().map(|open| open.since));
+        Ok(NodeProgress {
+            flow: Some(flow.kind.flow().name.to_owned()),
+            step: flow.current().map(provision::PlannedStep::label),
+            phase: report.as_ref().map(|report| report.phase.clone()).or(doing),
+            bytes_done: report.as_ref().map(|report| report.bytes_done),
+            bytes_total: report.as_ref().and_then(|report| report.bytes_total),
+            since: since.map(|at| at.to_string()),
+            deadline: flow.deadline().map(|at| at.to_string()),
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! Settings of a conductor.
+
+use std::time::Duration;
+
+use provision::Policy;
+
+/// Settings of a conductor.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its name: shown in `reservation`, unique in a cluster.
+    pub hostname: String,
+    /// The group whose nodes it takes; empty is the default group.
+    pub conductor_group: String,
+    /// Time limits of flows.
+    pub policy: Policy,
+    /// Told to agents: they call at least this often.
+    pub heartbeat_timeout: Duration,
+    /// Refuse agents that do not serve HTTPS.
+    pub require_agent_tls: bool,
+    /// Whether nodes are cleaned when they become available, where the node itself does not say.
+    pub automated_clean: bool,
+    /// How many effects may be under way at once.
+    pub max_effects: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            hostname: "localhost".to_owned(),
+            conductor_group: String::new(),
+            policy: Policy::default(),
+            heartbeat_timeout: Duration::from_secs(300),
+            require_agent_tls: true,
+            automated_clean: true,
+            max_effects: 1000,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The deploy interface: what a deployment and a cleaning consist of, and talking to the agent.
+
+use model::Node;
+use provision::{AgentList, Observed, PlannedStep, StepError};
+
+use crate::{Answer, DriverError};
+
+/// Something that the agent is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentCall {
+    /// Its steps.
+    Steps(AgentList),
+    /// Run a step; the answer is that it has begun, or already ended.
+    Run(AgentList, PlannedStep),
+    /// How far the step got.
+    Ask(AgentList, PlannedStep),
+    /// Make the disk bootable, and wait for it.
+    InstallBootloader,
+    /// Flush disks.
+    Sync,
+    /// Switch the machine off.
+    PowerOff,
+    /// Its logs, stored where the service keeps such.
+    CollectLogs,
+}
+
+/// What the agent answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentReply {
+    /// Done.
+    Done(Box<Observed>),
+    /// It works on it.
+    Running,
+    /// It never heard of the step, and is the same agent as before.
+    NotFound,
+    /// It does not answer.
+    Unreachable(StepError),
+}
+
+/// A way to deploy and clean.
+pub trait Deploy: Send + Sync {
+    /// Whether the node's data suffice for a deployment. Touches nothing.
+    fn validate(&self, node: &Node) -> Result<(), DriverError>;
+
+    /// Steps of a deployment.
+    fn deploy_steps(&self, node: &Node) -> Vec<PlannedStep>;
+
+    /// Steps of automated cleaning, the frame around them included.
+    fn clean_steps(&self, node: &Node) -> Vec<PlannedStep>;
+
+    /// Fetches and verifies the image and the config drive. May be repeated.
+    fn prepare_image<'a>(&'a self, node: &'a Node) -> Answer<'a, Observed>;
+
+    /// Talks to the agent on the node. `known_start` is when the agent started, if the flow knows; an agent that started
+    /// at another time has lost what it was told.
+    fn agent<'a>(
+        &'a self,
+        node: &'a Node,
+        call: AgentCall,
+        known_start: Option<&'a str>,
+    ) -> Answer<'a, AgentReply>;
+}

@@ -1,0 +1,96 @@
+//! Which implementation serves which interface of a node.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use model::{HardwareType, InterfaceKind, Node};
+
+use crate::{Boot, Deploy, Management, Network, Power};
+
+/// The implementations that this process offers, by name, and the hardware types that combine them.
+#[derive(Default)]
+pub struct Registry {
+    /// Hardware types, in alphabetical order.
+    pub hardware_types: Vec<HardwareType>,
+    /// Power implementations.
+    pub power: BTreeMap<&'static str, Arc<dyn Power>>,
+    /// Management implementations.
+    pub management: BTreeMap<&'static str, Arc<dyn Management>>,
+    /// Boot implementations.
+    pub boot: BTreeMap<&'static str, Arc<dyn Boot>>,
+    /// Deploy implementations.
+    pub deploy: BTreeMap<&'static str, Arc<dyn Deploy>>,
+    /// Network implementations.
+    pub network: BTreeMap<&'static str, Arc<dyn Network>>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("hardware_types", &self.hardware_types).finish_non_exhaustive()
+    }
+}
+
+/// A node names an implementation that this process does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "node {node} has {kind}_interface {chosen}, which no conductor has enabled; set it to one of those of driver {driver}"
+)]
+pub struct UnknownInterface {
+    /// The node.
+    pub node: String,
+    /// The interface.
+    pub kind: InterfaceKind,
+    /// What the node names.
+    pub chosen: String,
+    /// The hardware type.
+    pub driver: String,
+}
+
+/// The drivers of one node.
+#[derive(Clone)]
+pub struct Drivers {
+    /// Power.
+    pub power: Arc<dyn Power>,
+    /// Management.
+    pub management: Arc<dyn Management>,
+    /// Boot.
+    pub boot: Arc<dyn Boot>,
+    /// Deploy.
+    pub deploy: Arc<dyn Deploy>,
+    /// Network.
+    pub network: Arc<dyn Network>,
+}
+
+impl fmt::Debug for Drivers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Drivers")
+    }
+}
+
+fn find<T: ?Sized>(
+    map: &BTreeMap<&'static str, Arc<T>>,
+    node: &Node,
+    kind: InterfaceKind,
+) -> Result<Arc<T>, UnknownInterface> {
+    let chosen = node.interfaces.get(kind).unwrap_or_default();
+    map.get(chosen).cloned().ok_or_else(|| UnknownInterface {
+        node: node.uuid.to_string(),
+        kind,
+        chosen: if chosen.is_empty() { "unset".to_owned() } else { chosen.to_owned() },
+        driver: node.driver.clone(),
+    })
+}
+
+impl Registry {
+    /// The drivers of `node`.
+    pub fn drivers(&self, node: &Node) -> Result<Drivers, UnknownInterface> {
+        Ok(Drivers {
+            power: find(&self.power, node, InterfaceKind::Power)?,
+            management: find(&self.management, node, InterfaceKind::Management)?,
+            boot: find(&self.boot, node, InterfaceKind::Boot)?,
+            deploy: find(&self.deploy, node, InterfaceKind::Deploy)?,
+            network: find(&self.network, node, InterfaceKind::Network)?,
+        })
+    }
+}

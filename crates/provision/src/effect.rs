@@ -1,0 +1,75 @@
+//! What a decision asks the shell to do, and what the shell reports back.
+
+use model::{BootMode, PowerState};
+use serde_json::{Map, Value};
+
+use crate::error::StepError;
+use crate::step::{Action, AgentStep, PlannedStep};
+
+/// One action for the shell to carry out. Its intent is already recorded when the shell sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// Number of its entry in the journal; comes back with the outcome.
+    pub seq: i64,
+    /// What to do.
+    pub action: Action,
+    /// Only ask how far the action got.
+    pub poll: bool,
+    /// The step it is part of, for actions that need its name and arguments.
+    pub step: Option<PlannedStep>,
+    /// `started_at` of the agent known so far.
+    pub agent_started_at: Option<String>,
+}
+
+/// Facts that an action brought to light; they go into the node with the outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observed {
+    /// Power now.
+    pub power: Option<PowerState>,
+    /// Firmware mode now.
+    pub boot_mode: Option<BootMode>,
+    /// Members of `driver_internal_info` to set.
+    pub internal: Map<String, Value>,
+    /// Members of `properties` to set where the operator gave none.
+    pub properties: Map<String, Value>,
+    /// Steps that the agent offers.
+    pub steps: Vec<AgentStep>,
+    /// When the agent started.
+    pub agent_started_at: Option<String>,
+}
+
+/// How an effect ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done(Box<Observed>),
+    /// The agent took the step and works on it.
+    Started,
+    /// Asked: the agent still works on it.
+    Running,
+    /// Asked: the agent has never heard of it, and has not started anew since.
+    NotFound,
+    /// Asked: the agent does not answer now.
+    Unreachable(StepError),
+    /// Failed for good; retries are behind it.
+    Failed(StepError),
+}
+
+impl Outcome {
+    /// Done, with nothing to tell.
+    pub fn done() -> Self {
+        Self::Done(Box::default())
+    }
+
+    /// The word for the journal.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Done(_) => "done".to_owned(),
+            Self::Started => "started".to_owned(),
+            Self::Running => "running".to_owned(),
+            Self::NotFound => "not found".to_owned(),
+            Self::Unreachable(error) => format!("unreachable: {error}"),
+            Self::Failed(error) => format!("failed: {error}"),
+        }
+    }
+}

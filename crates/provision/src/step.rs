@@ -1,0 +1,210 @@
+//! Steps and the actions they are made of.
+//!
+//! A step is what callers see and order (`deploy.write_image`); an action is one thing done to the outside world, or one
+//! wait. The journal records actions, so that whoever takes over after a crash knows exactly what may have happened.
+
+use std::time::Duration;
+
+use model::{BootDevice, BootIntent, JsonObject, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What to do with an action that was begun when the process died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRestart {
+    /// Do it again: doing it twice ends in the same state.
+    Rerun,
+    /// Ask how far it got; never send it again blindly.
+    Poll,
+}
+
+/// A change of the node's networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkChange {
+    /// Plug into the cleaning network.
+    AddCleaning,
+    /// Unplug from it.
+    RemoveCleaning,
+    /// Plug into the provisioning network.
+    AddProvisioning,
+    /// Unplug from it.
+    RemoveProvisioning,
+    /// Plug into the user's networks.
+    ConfigureTenant,
+    /// Unplug from them.
+    UnconfigureTenant,
+}
+
+/// Which list of the agent's steps a step belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentList {
+    /// `clean.*` commands.
+    Clean,
+    /// `deploy.*` commands.
+    Deploy,
+}
+
+/// One thing done, recorded before and after, or one wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Ask the BMC for the power state.
+    ReadPower,
+    /// Read vendor and firmware facts; failures are noted, not fatal.
+    ReadBmcFacts,
+    /// Wait up to `grace` seconds for the machine to go off by itself, then switch it off.
+    PowerOff {
+        /// Seconds; 0 switches off at once.
+        grace: u32,
+    },
+    /// Ask the operating system to shut down and wait; fails when it does not within `limit` seconds.
+    SoftPowerOff {
+        /// Seconds.
+        limit: u32,
+    },
+    /// Switch on.
+    PowerOn,
+    /// Choose what the firmware boots next.
+    SetBootDevice {
+        /// The device.
+        device: BootDevice,
+        /// For all boots to come, or the next only.
+        persistent: bool,
+    },
+    /// Choose what network boot gives to the machine. A record only: nothing leaves the process.
+    Boot(BootIntent),
+    /// Forget the agent of an earlier boot: its address, certificate and token. A record only.
+    ForgetAgent,
+    /// Change networks.
+    Network(NetworkChange),
+    /// Fetch and verify the image and the config drive.
+    PrepareImage,
+    /// Wait for the agent's first heartbeat.
+    AwaitAgent,
+    /// Ask the agent for its steps and add those with a priority to the plan.
+    FetchAgentSteps(AgentList),
+    /// Have the agent run this step, and wait for its end.
+    RunAgentStep(AgentList),
+    /// Have the agent make the written disk bootable.
+    InstallBootloader,
+    /// Have the agent flush its disks.
+    AgentSync,
+    /// Have the agent switch the machine off; failures are noted: the BMC does it next.
+    AgentPowerOff,
+    /// Fetch the agent's logs into the service's log directory; failures are noted.
+    CollectLogs,
+}
+
+impl Action {
+    /// What to do when the process died between the record of the intent and that of the outcome.
+    pub const fn on_restart(&self) -> OnRestart {
+        match self {
+            Self::RunAgentStep(_) => OnRestart::Poll,
+            _ => OnRestart::Rerun,
+        }
+    }
+
+    /// Whether a failure ends the flow. Those that only inform or prepare a surer action do not.
+    pub const fn is_fatal(&self) -> bool {
+        !matches!(self, Self::ReadBmcFacts | Self::AgentPowerOff | Self::CollectLogs)
+    }
+
+    /// How long one attempt may take, waits for events not counted.
+    pub const fn limit(&self) -> Duration {
+        Duration::from_secs(match self {
+            Self::PowerOff { grace } => 90 + *grace as u64,
+            Self::SoftPowerOff { limit } => 30 + *limit as u64,
+            Self::PrepareImage => 3600,
+            Self::FetchAgentSteps(_) | Self::InstallBootloader | Self::CollectLogs => 300,
+            _ => 90,
+        })
+    }
+}
+
+/// A step in a node's plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// The hardware interface that offers it.
+    pub interface: String,
+    /// Its name.
+    pub step: String,
+    /// Higher runs first.
+    pub priority: i64,
+    /// Arguments.
+    #[serde(default)]
+    pub args: JsonObject,
+    /// Whether `abort` may interrupt it.
+    #[serde(default)]
+    pub abortable: bool,
+    /// Whether callers see it; frame work around the steps is not shown.
+    #[serde(default = "yes")]
+    pub visible: bool,
+    /// Whether the agent asked for a reboot after it.
+    #[serde(default)]
+    pub reboot_requested: bool,
+    /// What it consists of.
+    pub actions: Vec<Action>,
+    /// When it began.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl PlannedStep {
+    /// A visible step of the service.
+    pub fn new(interface: &str, step: &str, priority: i64, actions: Vec<Action>) -> Self {
+        Self {
+            interface: interface.to_owned(),
+            step: step.to_owned(),
+            priority,
+            args: JsonObject::default(),
+            abortable: false,
+            visible: true,
+            reboot_requested: false,
+            actions,
+            started_at: None,
+        }
+    }
+
+    /// A part of the frame around the steps: not shown to callers.
+    pub fn frame(step: &str, priority: i64, actions: Vec<Action>) -> Self {
+        Self { visible: false, ..Self::new("conductor", step, priority, actions) }
+    }
+
+    /// `interface.step`, for logs and progress.
+    pub fn label(&self) -> String {
+        format!("{}.{}", self.interface, self.step)
+    }
+
+    /// The object shown in `clean_step` and `deploy_step`.
+    pub fn wire(&self) -> JsonObject {
+        let mut map = serde_json::Map::new();
+        map.insert("interface".into(), self.interface.clone().into());
+        map.insert("step".into(), self.step.clone().into());
+        map.insert("priority".into(), self.priority.into());
+        map.insert("abortable".into(), self.abortable.into());
+        map.insert("args".into(), serde_json::Value::Object(self.args.to_map()));
+        JsonObject::from(map)
+    }
+}
+
+/// A step that an agent offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentStep {
+    /// Interface.
+    pub interface: String,
+    /// Name.
+    pub step: String,
+    /// 0: offered, not run by itself.
+    pub priority: i64,
+    /// Whether it may be interrupted.
+    #[serde(default)]
+    pub abortable: bool,
+    /// Whether the machine must be rebooted after it.
+    #[serde(default)]
+    pub reboot_requested: bool,
+}
