@@ -1,1 +1,46 @@
-//! JSON requests and responses of the newest API version, as one table of fields.
+//! JSON of the Bare Metal API: one table of fields per resource, and what follows from the tables.
+//!
+//! A row of a table says what a field is called, which JSON type it has, from which microversion it is shown, accepted
+//! at creation and accepted in a patch, how it is written and how it is set. Serialisation, validation, field selection
+//! and JSON Patch know nothing but these rows. Knows no HTTP, no store, no policy.
+
+mod conductor;
+mod config_drive;
+mod create;
+mod driver;
+mod error_body;
+mod field;
+mod invalid;
+mod link;
+mod local_link;
+mod mask;
+mod node;
+mod node_history;
+mod node_states;
+mod patch;
+mod port;
+mod root;
+mod select;
+mod step;
+mod value;
+mod writer;
+
+pub use conductor::CONDUCTOR;
+pub use config_drive::check_config_drive;
+pub use create::create;
+pub use driver::{DRIVER, DriverRow};
+pub use error_body::{Fault, basic_auth_error, envelope, flat_fault, routing_error};
+pub use field::{Context, Field, Json, Resource, Type};
+pub use invalid::{BodyError, Invalid};
+pub use link::write_links;
+pub use mask::{MASK, write_masked};
+pub use node::{NODE, check_network_data, check_node_name};
+pub use node_history::{HISTORY, HistoryRow};
+pub use node_states::{NODE_STATES, write_node_states};
+pub use patch::{Operation, Patch, PatchOp};
+pub use port::{PORT, check_port};
+pub use root::{root_document, v1_document};
+pub use select::{Selection, Shape};
+pub use step::{StepRules, check_steps};
+pub use value::{flag, flag_text};
+pub use writer::Writer;

@@ -1,0 +1,75 @@
+//! Which fields of a resource a reply shows, and writing them.
+
+use microversion::Version;
+
+use crate::{BodyError, Context, Field, Invalid, Resource, Writer};
+
+/// What a caller wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// The few fields of short lists.
+    Short,
+    /// Everything.
+    Full,
+    /// These fields, and links.
+    Named(Vec<String>),
+}
+
+/// The fields that a reply shows.
+#[derive(Debug)]
+pub struct Selection<T: 'static>(Vec<&'static Field<T>>);
+
+impl<T> Selection<T> {
+    /// Resolves `shape` for `version`. Unknown names are [`BodyError::Invalid`], newer ones [`BodyError::TooNew`].
+    pub fn new(resource: &Resource<T>, shape: &Shape, version: Version) -> Result<Self, BodyError> {
+        let shown = resource.fields.iter().filter(|field| field.is_shown(version));
+        Ok(Self(match shape {
+            Shape::Full => shown.collect(),
+            Shape::Short => shown.filter(|field| field.short).collect(),
+            Shape::Named(names) => {
+                for name in names {
+                    known(resource, name, version)?;
+                }
+                shown
+                    .filter(|field| field.name == "links" || names.iter().any(|name| name == field.name))
+                    .collect()
+            }
+        }))
+    }
+
+    /// Whether `name` is shown.
+    pub fn shows(&self, name: &str) -> bool {
+        self.0.iter().any(|field| field.name == name)
+    }
+
+    /// Writes `item` as an object.
+    pub fn write(&self, item: &T, cx: &Context<'_>, out: &mut Writer) {
+        out.raw("{");
+        for (index, field) in self.0.iter().enumerate() {
+            out.key(index == 0, field.name);
+            (field.write)(item, cx, out);
+        }
+        out.raw("}");
+    }
+
+    /// Writes `items` as the value of a list; separators included.
+    pub fn write_list<'a>(&self, items: impl IntoIterator<Item = &'a T>, cx: &Context<'_>, out: &mut Writer) {
+        out.raw("[");
+        for (index, item) in items.into_iter().enumerate() {
+            out.raw(if index == 0 { "" } else { "," });
+            self.write(item, cx, out);
+        }
+        out.raw("]");
+    }
+}
+
+fn known<T>(resource: &Resource<T>, name: &str, version: Version) -> Result<(), BodyError> {
+    match resource.field(name).and_then(|field| field.read) {
+        Some(min) if version.at_least(min) => Ok(()),
+        Some(min) => Err(BodyError::too_new(name, min, version)),
+        None => Err(BodyError::Invalid(Invalid::at(
+            "fields",
+            format!("'{}' is not a field of a {}", name.chars().take(64).collect::<String>(), resource.name),
+        ))),
+    }
+}
