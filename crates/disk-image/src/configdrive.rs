@@ -1,0 +1,1 @@
+//! Config drives: OpenStack metadata on an ISO image, as Ironic stores them.
