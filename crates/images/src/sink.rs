@@ -4,12 +4,15 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use disk_image::hash::Hasher;
 use disk_image::{Algorithm, Checksum};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+use crate::store::Temp;
 
 /// Pieces that may wait for the disk (a piece is what one read of the socket gave, 8 to 64 KiB).
 const QUEUE: usize = 16;
@@ -37,11 +40,11 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    /// Creates `path` and hashes by SHA-256 and `declared`.
-    pub(crate) fn start(path: &Path, declared: Algorithm) -> Self {
+    /// Creates the file and hashes by SHA-256 and `declared`. The thread has its own share in `temp`: it may start
+    /// or end after everybody else has lost interest, and the file must not outlive it.
+    pub(crate) fn start(temp: Arc<Temp>, declared: Algorithm) -> Self {
         let (orders, inbox) = mpsc::channel(QUEUE);
-        let path = path.to_owned();
-        let thread = tokio::task::spawn_blocking(move || write_all(&path, declared, inbox));
+        let thread = tokio::task::spawn_blocking(move || write_all(&temp.path, declared, inbox));
         Self { orders, thread }
     }
 

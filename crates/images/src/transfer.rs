@@ -46,7 +46,7 @@ pub(crate) struct Transfer<'a> {
 
 /// What has arrived so far; outlives a broken connection.
 struct Arrived {
-    temp: Temp,
+    temp: Arc<Temp>,
     sink: Sink,
     room: Reservation,
     /// The first bytes, for sniffing.
@@ -70,9 +70,9 @@ impl Transfer<'_> {
     }
 
     async fn run_unbounded(&self) -> Result<CachedImage, ImageError> {
-        let temp = self.store.temp();
+        let temp = Arc::new(self.store.temp());
         let mut arrived = Arrived {
-            sink: Sink::start(&temp.path, self.expected.algorithm),
+            sink: Sink::start(Arc::clone(&temp), self.expected.algorithm),
             temp,
             room: self.store.reserve(),
             head: Vec::new(),
@@ -223,7 +223,7 @@ impl Transfer<'_> {
 
     async fn verify_and_keep(
         &self,
-        temp: Temp,
+        temp: Arc<Temp>,
         room: Reservation,
         written: Written,
     ) -> Result<CachedImage, ImageError> {

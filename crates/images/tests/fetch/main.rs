@@ -74,11 +74,11 @@ impl Cache {
 /// `len` bytes that look like no format and differ by `seed`.
 fn noise(seed: u8, len: usize) -> Vec<u8> {
     let mut state = u32::from(seed) + 1;
-    let mut next = move || {
+    let next = move || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state.to_be_bytes()[0]
     };
-    std::iter::once(b'N').chain(std::iter::repeat_with(move || next())).take(len).collect()
+    std::iter::once(b'N').chain(std::iter::repeat_with(next)).take(len).collect()
 }
 
 fn sha256(content: &[u8]) -> String {
