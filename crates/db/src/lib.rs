@@ -1,1 +1,40 @@
 //! The store: schema, migrations, one file of queries per noun. The only SQL in the tree.
+//!
+//! Every operation is a synchronous function over a small session trait, with one statement text for both engines:
+//! SQLite (embedded, the default) and PostgreSQL. No connection and no transaction leaves the crate; callers see
+//! [`Db`] and the nouns. It knows nothing of HTTP, drivers or what the states of a node mean.
+
+mod account;
+mod commit;
+mod conductor;
+mod db;
+mod error;
+mod event;
+mod filter;
+mod flow;
+mod history;
+mod migrate;
+mod node;
+mod options;
+mod port;
+mod postgres;
+mod scope;
+mod session;
+mod sqlite;
+mod statement;
+mod stored;
+mod wakeup;
+
+pub use account::User;
+pub use commit::Commit;
+pub use conductor::{ConductorHardware, Registration};
+pub use db::Db;
+pub use error::{Cause, DbError};
+pub use event::{Event, NewEvent};
+pub use flow::{FlowChange, FlowRow, JournalRow, JournalWrite};
+pub use history::{HISTORY_PER_NODE, HistoryEntry, HistoryQuery};
+pub use node::{NodeFilter, NodeKey, NodeQuery, NodeSort};
+pub use options::{DatabaseUrl, InvalidDatabaseUrl, Options};
+pub use port::{PortFilter, PortKey, PortQuery, PortSort};
+pub use scope::Scope;
+pub use wakeup::Wakeup;

@@ -1,0 +1,55 @@
+//! Everything that one decision about a node changes, in one transaction.
+
+use model::Node;
+
+use crate::session::Session;
+use crate::{DbError, FlowChange, HistoryEntry, JournalWrite, NewEvent, event, flow, history, node};
+
+/// A decision to record.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The node that the decision was made on.
+    pub before: Node,
+    /// The node as decided. Recorded only if nobody wrote the node since `before` was read.
+    pub after: Node,
+    /// What becomes of its flow.
+    pub flow: FlowChange,
+    /// Lines for the journal, in order.
+    pub journal: Vec<JournalWrite>,
+    /// Entries for its history.
+    pub history: Vec<HistoryEntry>,
+    /// Events to tell others.
+    pub events: Vec<NewEvent>,
+    /// Channels and payloads of wake-ups, sent when the decision is recorded. At most 7,000 bytes each.
+    pub notices: Vec<(String, String)>,
+}
+
+impl Commit {
+    /// A decision that changes the node alone.
+    pub fn new(before: Node, after: Node) -> Self {
+        Self {
+            before,
+            after,
+            flow: FlowChange::Keep,
+            journal: Vec::new(),
+            history: Vec::new(),
+            events: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+}
+
+/// Records a decision. The node's row comes first (its lock orders the writers of a node), events come last.
+pub(crate) fn record(session: &mut dyn Session, commit: Commit) -> Result<Node, DbError> {
+    let node = node::write::update(session, &commit.before, commit.after)?;
+    flow::change(session, node.uuid, &commit.flow)?;
+    for line in &commit.journal {
+        flow::note(session, node.uuid, line)?;
+    }
+    history::add(session, node.uuid, &commit.history)?;
+    for (channel, payload) in &commit.notices {
+        session.notify(channel, payload)?;
+    }
+    event::add(session, &commit.events)?;
+    Ok(node)
+}

@@ -1,0 +1,227 @@
+//! Flows under way, one per node at most, and the journal of what they did. The record of a flow is opaque here.
+
+use model::{FlowId, NodeUuid, Timestamp};
+
+use crate::DbError;
+use crate::session::{Cells, Row, Session, all, first};
+use crate::statement::statements;
+use crate::stored::{Stored as _, limit, text};
+
+/// Journal rows kept of a node when a flow of it ends.
+const JOURNAL_PER_NODE: usize = 500;
+
+/// A flow under way.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FlowRow {
+    /// The node.
+    pub node: NodeUuid,
+    /// This run.
+    pub flow: FlowId,
+    /// Its kind: `deploy`, `clean` …
+    pub kind: String,
+    /// Where it stands, as JSON.
+    pub record: String,
+    /// When it has to be looked at if nothing happens before.
+    pub deadline_at: Option<Timestamp>,
+    /// When this was written.
+    pub updated_at: Timestamp,
+}
+
+/// Shows how long the record is, never what it says: step arguments may hold secrets.
+impl std::fmt::Debug for FlowRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FlowRow")
+            .field("node", &self.node)
+            .field("flow", &self.flow)
+            .field("kind", &self.kind)
+            .field("record", &format_args!("{} bytes", self.record.len()))
+            .field("deadline_at", &self.deadline_at)
+            .field("updated_at", &self.updated_at)
+            .finish()
+    }
+}
+
+/// What a decision does to the node's flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlowChange {
+    /// Nothing.
+    Keep,
+    /// It begins, or goes on.
+    Put(FlowRow),
+    /// It ends.
+    Remove,
+}
+
+/// A line for the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalWrite {
+    /// An effect is about to be carried out.
+    Intent {
+        /// The run.
+        flow: FlowId,
+        /// Counts the effects of the run.
+        seq: i64,
+        /// The step it belongs to.
+        step: String,
+        /// The effect.
+        effect: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// What came of it.
+    Outcome {
+        /// The run.
+        flow: FlowId,
+        /// Which effect.
+        seq: i64,
+        /// What came of it.
+        outcome: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// An effect in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalRow {
+    /// The node.
+    pub node: NodeUuid,
+    /// The run.
+    pub flow: FlowId,
+    /// Counts the effects of the run.
+    pub seq: i64,
+    /// The step it belongs to.
+    pub step: String,
+    /// The effect.
+    pub effect: String,
+    /// When it was about to be carried out.
+    pub intent_at: Timestamp,
+    /// What came of it; `None` as long as nobody knows.
+    pub outcome: Option<String>,
+    /// When that was known.
+    pub outcome_at: Option<Timestamp>,
+}
+
+const SELECT: &str = "SELECT node_uuid, flow, kind, record, deadline_at, updated_at FROM flows";
+const SELECT_JOURNAL: &str =
+    "SELECT node_uuid, flow, seq, step, effect, intent_at, outcome, outcome_at FROM journal";
+
+statements! {
+    PUT = "INSERT INTO flows (node_uuid, flow, kind, record, deadline_at, updated_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (node_uuid) DO UPDATE SET flow = excluded.flow, \
+        kind = excluded.kind, record = excluded.record, deadline_at = excluded.deadline_at, \
+        updated_at = excluded.updated_at";
+    REMOVE = "DELETE FROM flows WHERE node_uuid = ?1";
+    PURGE_JOURNAL = "DELETE FROM journal WHERE node_uuid = ?1 AND id <= \
+        (SELECT id FROM journal WHERE node_uuid = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    OF_NODE = format!("{SELECT} WHERE node_uuid = ?1");
+    LIST = format!("{SELECT} ORDER BY updated_at, node_uuid");
+    DUE = format!("{SELECT} WHERE deadline_at <= ?1 ORDER BY deadline_at, node_uuid LIMIT ?2");
+    NEXT_DEADLINE = "SELECT MIN(deadline_at) FROM flows";
+    INTENT = "INSERT INTO journal (node_uuid, flow, seq, step, effect, intent_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    OUTCOME = "UPDATE journal SET outcome = ?4, outcome_at = ?5 WHERE node_uuid = ?1 AND flow = ?2 AND seq = ?3";
+    JOURNAL = format!("{SELECT_JOURNAL} WHERE node_uuid = ?1 ORDER BY id DESC LIMIT ?2");
+    JOURNAL_OF_FLOW = format!("{SELECT_JOURNAL} WHERE flow = ?1 ORDER BY seq");
+}
+
+/// Applies what a decision does to the flow.
+pub(crate) fn change(session: &mut dyn Session, node: NodeUuid, change: &FlowChange) -> Result<(), DbError> {
+    match change {
+        FlowChange::Keep => {}
+        FlowChange::Put(row) => {
+            let params = [
+                node.param(),
+                row.flow.param(),
+                text(&row.kind),
+                text(&row.record),
+                row.deadline_at.param(),
+                row.updated_at.param(),
+            ];
+            session.execute((&PUT).into(), &params)?;
+        }
+        FlowChange::Remove => {
+            session.execute((&REMOVE).into(), &[node.param()])?;
+            session.execute((&PURGE_JOURNAL).into(), &[node.param(), limit(JOURNAL_PER_NODE)])?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a line of the journal.
+pub(crate) fn note(session: &mut dyn Session, node: NodeUuid, line: &JournalWrite) -> Result<(), DbError> {
+    match line {
+        JournalWrite::Intent { flow, seq, step, effect, at } => {
+            let params = [node.param(), flow.param(), seq.param(), text(step), text(effect), at.param()];
+            session
+                .execute((&INTENT).into(), &params)
+                .map_err(|error| error.with_value(|_| format!("{flow}/{seq}")))?;
+        }
+        JournalWrite::Outcome { flow, seq, outcome, at } => {
+            let params = [node.param(), flow.param(), seq.param(), text(outcome), at.param()];
+            if session.execute((&OUTCOME).into(), &params)? == 0 {
+                return Err(DbError::NotFound { what: "journal line", key: format!("{flow}/{seq}") });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The node's flow.
+pub(crate) fn of_node(session: &mut dyn Session, node: NodeUuid) -> Result<Option<FlowRow>, DbError> {
+    first(session, &OF_NODE, &[node.param()], decode)
+}
+
+/// All flows under way.
+pub(crate) fn list(session: &mut dyn Session) -> Result<Vec<FlowRow>, DbError> {
+    all(session, &LIST, &[], decode)
+}
+
+/// Flows whose deadline has come, the most overdue first.
+pub(crate) fn due(session: &mut dyn Session, now: Timestamp, rows: usize) -> Result<Vec<FlowRow>, DbError> {
+    all(session, &DUE, &[now.param(), limit(rows)], decode)
+}
+
+/// The earliest deadline of all flows.
+pub(crate) fn next_deadline(session: &mut dyn Session) -> Result<Option<Timestamp>, DbError> {
+    Ok(first(session, &NEXT_DEADLINE, &[], |row| row.take::<Option<Timestamp>>(0))?.flatten())
+}
+
+/// The newest lines of a node's journal, newest first.
+pub(crate) fn journal(
+    session: &mut dyn Session,
+    node: NodeUuid,
+    rows: usize,
+) -> Result<Vec<JournalRow>, DbError> {
+    all(session, &JOURNAL, &[node.param(), limit(rows)], decode_line)
+}
+
+/// The lines of one run, in order.
+pub(crate) fn journal_of_flow(session: &mut dyn Session, flow: FlowId) -> Result<Vec<JournalRow>, DbError> {
+    all(session, &JOURNAL_OF_FLOW, &[flow.param()], decode_line)
+}
+
+fn decode_line(row: &Row<'_>) -> Result<JournalRow, DbError> {
+    let mut cells = Cells::new(row);
+    Ok(JournalRow {
+        node: cells.take()?,
+        flow: cells.take()?,
+        seq: cells.take()?,
+        step: cells.take()?,
+        effect: cells.take()?,
+        intent_at: cells.take()?,
+        outcome: cells.take()?,
+        outcome_at: cells.take()?,
+    })
+}
+
+fn decode(row: &Row<'_>) -> Result<FlowRow, DbError> {
+    let mut cells = Cells::new(row);
+    Ok(FlowRow {
+        node: cells.take()?,
+        flow: cells.take()?,
+        kind: cells.take()?,
+        record: cells.take()?,
+        deadline_at: cells.take()?,
+        updated_at: cells.take()?,
+    })
+}

@@ -1,0 +1,97 @@
+//! Reading nodes.
+
+use model::Node;
+
+use super::columns::{decode, selection};
+use crate::filter::Conditions;
+use crate::session::{Session, all, first};
+use crate::statement::statements;
+use crate::stored::Stored as _;
+use crate::{DbError, NodeKey, NodeQuery, Scope};
+
+statements! {
+    /// How many nodes each shard has.
+    SHARDS = "SELECT shard, COUNT(*) FROM nodes GROUP BY shard ORDER BY shard NULLS FIRST";
+}
+
+/// One node, when it is there and visible.
+pub(crate) fn get(session: &mut dyn Session, key: &NodeKey, scope: &Scope) -> Result<Option<Node>, DbError> {
+    let mut conditions = Conditions::visible_to(scope, owned_or_leased);
+    match key {
+        NodeKey::Uuid(uuid) => conditions.equals("uuid", Some(uuid)),
+        NodeKey::Name(name) => conditions.equals("name", Some(name)),
+        NodeKey::Instance(uuid) => conditions.equals("instance_uuid", Some(uuid)),
+        NodeKey::Address(address) => {
+            let place = conditions.bind(address.param());
+            conditions.and(&format!("uuid = (SELECT node_uuid FROM ports WHERE address = {place})"));
+        }
+    }
+    let (statement, params) = conditions.whole(&selection());
+    first(session, &statement, &params, decode)
+}
+
+/// A page of nodes.
+pub(crate) fn list(session: &mut dyn Session, query: &NodeQuery) -> Result<Vec<Node>, DbError> {
+    let column = query.sort_key.column();
+    let mut conditions = filtered(query)?;
+    if let Some(marker) = query.marker {
+        // The marker has to be visible, but need not pass the filter any more: it may have been changed since.
+        let mut one = Conditions::visible_to(&query.visible_to, owned_or_leased);
+        one.equals("uuid", Some(&marker));
+        let (statement, params) = one.whole(&format!("SELECT id, {column} FROM nodes"));
+        let (id, value) =
+            first(session, &statement, &params, |row| Ok((row.take::<i64>(0)?, row.cell(1)?.to_param())))?
+                .ok_or_else(|| DbError::MarkerNotFound { marker: marker.to_string() })?;
+        conditions.after(column, query.descending, value, id);
+    }
+    let (statement, params) = conditions.page(&selection(), column, query.descending, query.limit);
+    all(session, &statement, &params, decode)
+}
+
+/// How many nodes each shard has; those without a shard are counted under `None`.
+pub(crate) fn shards(session: &mut dyn Session) -> Result<Vec<(Option<String>, i64)>, DbError> {
+    all(session, &SHARDS, &[], |row| Ok((row.take(0)?, row.take(1)?)))
+}
+
+/// What a project may see, for statements on `nodes`.
+pub(crate) fn owned_or_leased(project: &str) -> String {
+    format!("owner = {project} OR lessee = {project}")
+}
+
+fn filtered(query: &NodeQuery) -> Result<Conditions, DbError> {
+    let filter = &query.filter;
+    let mut conditions = Conditions::visible_to(&query.visible_to, owned_or_leased);
+    conditions.one_of("uuid", filter.uuids.as_deref())?;
+    conditions.equals("instance_uuid", filter.instance_uuid.as_ref());
+    conditions.equals("instance_name", filter.instance_name.as_ref());
+    conditions.equals("chassis_uuid", filter.chassis_uuid.as_ref());
+    conditions.present("instance_uuid", filter.associated);
+    conditions.equals("maintenance", filter.maintenance.as_ref());
+    conditions.equals("retired", filter.retired.as_ref());
+    let states = &filter.provision_states;
+    conditions.one_of("provision_state", (!states.is_empty()).then_some(states))?;
+    conditions.equals("driver", filter.driver.as_ref());
+    conditions.equals("resource_class", filter.resource_class.as_ref());
+    conditions.equals("fault", filter.fault.as_ref());
+    conditions.equals("conductor_group", filter.conductor_group.as_ref());
+    conditions.equals("owner", filter.owner.as_ref());
+    conditions.equals("lessee", filter.lessee.as_ref());
+    if let Some(project) = &filter.project {
+        let place = conditions.bind(project.param());
+        conditions.and(&owned_or_leased(&place));
+    }
+    conditions.contains("description", filter.description_contains.as_deref());
+    conditions.one_of("shard", filter.shards.as_deref())?;
+    conditions.present("shard", filter.sharded);
+    if filter.parent_node.is_some() {
+        conditions.equals("parent_node", filter.parent_node.as_ref());
+    } else if !filter.include_children {
+        conditions.and("parent_node IS NULL");
+    }
+    conditions.equals("lease_holder", filter.lease_holder.as_ref());
+    if let Some(time) = filter.lease_expired_at {
+        let place = conditions.bind(time.param());
+        conditions.and(&format!("lease_expires_at <= {place}"));
+    }
+    Ok(conditions)
+}

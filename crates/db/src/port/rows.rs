@@ -1,0 +1,172 @@
+//! Ports: reading and writing.
+//!
+//! A port has no revision. Its `updated_at`, which never repeats, is what a write is checked against.
+
+use std::time::Duration;
+
+use model::{Port, PortUuid, Timestamp};
+
+use crate::filter::Conditions;
+use crate::session::{Cells, Param, Row, Session, all, first};
+use crate::statement::{placeholders, statements};
+use crate::stored::Stored as _;
+use crate::{DbError, PortKey, PortQuery, Scope};
+
+struct Column {
+    name: &'static str,
+    param: fn(&Port) -> Param<'_>,
+}
+
+macro_rules! port_columns {
+    ($($field:ident)*) => {
+        /// Every column but `id`, `created_at` and `updated_at`, in the order of the selection.
+        static COLUMNS: &[Column] =
+            &[$(Column { name: stringify!($field), param: |port| port.$field.param() },)*];
+
+        fn decode(row: &Row<'_>) -> Result<Port, DbError> {
+            let mut cells = Cells::new(row);
+            // In the order of the selection.
+            Ok(Port {
+                id: cells.take()?,
+                created_at: cells.take()?,
+                updated_at: cells.take()?,
+                $($field: cells.take()?,)*
+            })
+        }
+    };
+}
+
+port_columns! {
+    uuid node_uuid address name pxe_enabled local_link_connection portgroup_uuid physical_network is_smartnic
+    available_for_dynamic_portgroup description vendor category extra internal_info
+}
+
+statements! {
+    INSERT = {
+        let columns = COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
+        format!(
+            "INSERT INTO ports (created_at, {columns}) VALUES ({}) RETURNING id",
+            placeholders(COLUMNS.len() + 1)
+        )
+    };
+    EXISTS = "SELECT 1 FROM ports WHERE uuid = ?1";
+    DELETE = "DELETE FROM ports WHERE uuid = ?1";
+}
+
+/// One port, when it is there and its node visible.
+pub(crate) fn get(session: &mut dyn Session, key: &PortKey, scope: &Scope) -> Result<Option<Port>, DbError> {
+    let mut conditions = Conditions::visible_to(scope, of_visible_nodes);
+    match key {
+        PortKey::Uuid(uuid) => conditions.equals("uuid", Some(uuid)),
+        PortKey::Name(name) => conditions.equals("name", Some(name)),
+        PortKey::Address(address) => conditions.equals("address", Some(address)),
+    }
+    let (statement, params) = conditions.whole(&selection());
+    first(session, &statement, &params, decode)
+}
+
+/// A page of ports.
+pub(crate) fn list(session: &mut dyn Session, query: &PortQuery) -> Result<Vec<Port>, DbError> {
+    let column = query.sort_key.column();
+    let mut conditions = filtered(query)?;
+    if let Some(marker) = query.marker {
+        let mut one = Conditions::visible_to(&query.visible_to, of_visible_nodes);
+        one.equals("uuid", Some(&marker));
+        let (statement, params) = one.whole(&format!("SELECT id, {column} FROM ports"));
+        let (id, value) =
+            first(session, &statement, &params, |row| Ok((row.take::<i64>(0)?, row.cell(1)?.to_param())))?
+                .ok_or_else(|| DbError::MarkerNotFound { marker: marker.to_string() })?;
+        conditions.after(column, query.descending, value, id);
+    }
+    let (statement, params) = conditions.page(&selection(), column, query.descending, query.limit);
+    all(session, &statement, &params, decode)
+}
+
+/// Inserts a port as given; `id` is set.
+pub(crate) fn create(session: &mut dyn Session, mut port: Port) -> Result<Port, DbError> {
+    port.updated_at = None;
+    let mut params = vec![port.created_at.param()];
+    params.extend(COLUMNS.iter().map(|column| (column.param)(&port)));
+    let id = first(session, &INSERT, &params, |row| row.take(0))
+        .map_err(|error| error.with_value(|field| taken(&port, field)))?
+        .ok_or(DbError::Closed)?;
+    port.id = id;
+    Ok(port)
+}
+
+/// Writes what differs between `before` and `after`, if nobody wrote the row since `before` was read.
+pub(crate) fn update(session: &mut dyn Session, before: &Port, mut after: Port) -> Result<Port, DbError> {
+    after.id = before.id;
+    after.uuid = before.uuid;
+    after.created_at = before.created_at;
+    // Later than the last write even when the clock stands or is set back: it is what the next write is checked by.
+    let last = before.updated_at.unwrap_or(before.created_at).plus(Duration::from_micros(1));
+    after.updated_at = Some(Timestamp::now().max(last));
+    let mut statement = String::from("UPDATE ports SET updated_at = ?1");
+    let mut params = vec![after.updated_at.param()];
+    for column in COLUMNS {
+        let value = (column.param)(&after);
+        if value != (column.param)(before) {
+            params.push(value);
+            statement.push_str(&format!(", {} = ?{}", column.name, params.len()));
+        }
+    }
+    params.push(before.uuid.param());
+    params.push(before.updated_at.param());
+    statement.push_str(&format!(
+        " WHERE uuid = ?{} AND updated_at IS NOT DISTINCT FROM ?{}",
+        params.len() - 1,
+        params.len()
+    ));
+    let written = session
+        .execute((&statement).into(), &params)
+        .map_err(|error| error.with_value(|field| taken(&after, field)))?;
+    drop(params);
+    if written == 0 {
+        let (what, key) = ("port", before.uuid.to_string());
+        let there = first(session, &EXISTS, &[before.uuid.param()], |_| Ok(()))?.is_some();
+        return Err(if there { DbError::Conflict { what, key } } else { DbError::NotFound { what, key } });
+    }
+    Ok(after)
+}
+
+/// Removes a port.
+pub(crate) fn delete(session: &mut dyn Session, uuid: PortUuid) -> Result<(), DbError> {
+    match session.execute((&DELETE).into(), &[uuid.param()])? {
+        0 => Err(DbError::NotFound { what: "port", key: uuid.to_string() }),
+        _ => Ok(()),
+    }
+}
+
+fn selection() -> String {
+    let columns = COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
+    format!("SELECT id, created_at, updated_at, {columns} FROM ports")
+}
+
+/// What a project may see, for statements on `ports`.
+fn of_visible_nodes(project: &str) -> String {
+    format!("node_uuid IN (SELECT n.uuid FROM nodes n WHERE n.owner = {project} OR n.lessee = {project})")
+}
+
+fn filtered(query: &PortQuery) -> Result<Conditions, DbError> {
+    let filter = &query.filter;
+    let mut conditions = Conditions::visible_to(&query.visible_to, of_visible_nodes);
+    conditions.one_of("node_uuid", filter.nodes.as_deref())?;
+    conditions.one_of("address", filter.addresses.as_deref())?;
+    conditions.equals("portgroup_uuid", filter.portgroup_uuid.as_ref());
+    conditions.contains("description", filter.description_contains.as_deref());
+    for (column, values) in [("shard", &filter.shards), ("conductor_group", &filter.conductor_groups)] {
+        if let Some(values) = values {
+            conditions.one_of_nodes(column, values)?;
+        }
+    }
+    Ok(conditions)
+}
+
+fn taken(port: &Port, field: &str) -> String {
+    match field {
+        "name" => port.name.clone().unwrap_or_default(),
+        "address" => port.address.to_string(),
+        _ => port.uuid.to_string(),
+    }
+}

@@ -1,0 +1,142 @@
+//! PostgreSQL: a pool of connections with prepared statements; the synchronous operations run on threads that may
+//! block. Wake-ups travel by LISTEN and NOTIFY.
+
+mod errors;
+mod listener;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio::runtime::Handle;
+use tokio_postgres::{Config, NoTls};
+
+use crate::DbError;
+use crate::db::Shared;
+use crate::error::Cause;
+use crate::session::Session;
+use errors::classify;
+use listener::Listener;
+use session::PostgresSession;
+pub(crate) use session::cell;
+
+/// Connections at most; a default server takes 100 in all.
+const CONNECTIONS: usize = 16;
+/// How long an operation waits for a connection, and a connection for the server.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How soon a server that went away without a word is missed.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Bounds every wait inside the server, in milliseconds.
+const SERVER_LIMITS: &str =
+    "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000";
+
+/// A server's database.
+pub(crate) struct Postgres {
+    pool: Pool,
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+impl Postgres {
+    pub(crate) async fn open(url: &str, shared: Arc<Shared>) -> Result<Arc<Self>, DbError> {
+        let config = configure(url)?;
+        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config.clone(), NoTls, manager))
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(PATIENCE))
+            .create_timeout(Some(PATIENCE))
+            .build()
+            .map_err(|source| open_error(url, Cause::new(source)))?;
+        let mut client = pool.get().await.map_err(errors::of_pool)?;
+        crate::migrate::postgres(&mut client).await?;
+        let listener = Listener::start(config, Arc::clone(&shared)).await?;
+        Ok(Arc::new(Self { pool, listener, shared }))
+    }
+
+    /// Runs an operation that reads; each statement sees its own snapshot.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        self.run(move |session| operation(session)).await
+    }
+
+    /// Runs an operation in a transaction of its own. What decides between two writers is the revision of the row, so
+    /// that the default isolation is enough.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        self.run(move |session| {
+            session.control("BEGIN")?;
+            match operation(session) {
+                Ok(value) => session.control("COMMIT").map(|()| value),
+                Err(error) => {
+                    session.control("ROLLBACK")?;
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    pub(crate) fn close(&self) {
+        self.pool.close();
+        self.listener.stop();
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PostgresSession<'_>) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let client = self.pool.get().await.map_err(errors::of_pool)?;
+        let shared = Arc::clone(&self.shared);
+        let runtime = Handle::current();
+        let working = tokio::task::spawn_blocking(move || {
+            let mut lent = Lent(Some(client));
+            let mut session =
+                PostgresSession::new(&runtime, lent.0.as_ref().ok_or(DbError::Closed)?, &shared);
+            let result = work(&mut session);
+            if !session.in_transaction() {
+                // The connection is as it was: the pool may have it back.
+                drop(lent.0.take());
+            }
+            result
+        });
+        working.await.map_err(|_| DbError::Closed)?
+    }
+}
+
+/// A connection that is closed, not returned, when an operation ends in the middle of a transaction.
+struct Lent(Option<Object>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+fn configure(url: &str) -> Result<Config, DbError> {
+    let mut config: Config =
+        url.parse().map_err(|source: tokio_postgres::Error| open_error(url, Cause::new(source)))?;
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(PATIENCE);
+    }
+    if config.get_options().is_none() {
+        config.options(SERVER_LIMITS);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("wrought");
+    }
+    config.keepalives_idle(KEEPALIVE);
+    Ok(config)
+}
+
+fn open_error(url: &str, source: Cause) -> DbError {
+    let url = crate::DatabaseUrl::Postgres(url.to_owned()).to_string();
+    DbError::Open { url, remedy: "check the address of the database in the configuration", source }
+}

@@ -1,0 +1,152 @@
+//! A session on one connection. Each statement is one round trip, waited for on this thread.
+
+use std::error::Error;
+use std::sync::atomic::Ordering;
+
+use bytes::BytesMut;
+use deadpool_postgres::ClientWrapper;
+use tokio::runtime::Handle;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+
+use super::classify;
+use crate::DbError;
+use crate::db::Shared;
+use crate::session::{Cell, Param, Row, Session};
+use crate::statement::Text;
+
+/// The channel that carries all wake-ups; the payload begins with the channel of the caller.
+pub(super) const CHANNEL: &str = "wrought";
+/// The longest wake-up, in bytes: the server's limit of 8,000 less the channel.
+const NOTICE_LIMIT: usize = 7_000;
+/// Prepared statements kept per connection. Lists have as many texts as there are combinations of filters.
+const STATEMENTS: usize = 512;
+/// Orders the writers of events.
+const EVENT_LOCK: &str = "SELECT pg_advisory_xact_lock(7521968431073)";
+
+/// A connection for the length of one operation.
+pub(super) struct PostgresSession<'c> {
+    runtime: &'c Handle,
+    client: &'c ClientWrapper,
+    shared: &'c Shared,
+    in_transaction: bool,
+}
+
+impl<'c> PostgresSession<'c> {
+    pub(super) fn new(runtime: &'c Handle, client: &'c ClientWrapper, shared: &'c Shared) -> Self {
+        Self { runtime, client, shared, in_transaction: false }
+    }
+
+    /// Begins or ends a transaction.
+    pub(super) fn control(&mut self, statement: &'static str) -> Result<(), DbError> {
+        self.in_transaction = true;
+        self.runtime
+            .block_on(self.client.batch_execute(statement))
+            .map_err(|error| classify(error, statement))?;
+        self.in_transaction = statement == "BEGIN";
+        Ok(())
+    }
+
+    /// Whether a transaction was begun and not ended, or nobody knows.
+    pub(super) fn in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    async fn prepared(&self, text: &Text<'_>) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
+        if self.client.statement_cache.size() >= STATEMENTS {
+            self.client.statement_cache.clear();
+        }
+        self.client.prepare_cached(&text.postgres()).await
+    }
+}
+
+impl Session for PostgresSession<'_> {
+    fn execute(&mut self, text: Text<'_>, params: &[Param<'_>]) -> Result<u64, DbError> {
+        self.shared.statements.fetch_add(1, Ordering::Relaxed);
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
+        self.runtime
+            .block_on(async { self.client.execute(&self.prepared(&text).await?, &params).await })
+            .map_err(|error| classify(error, &text.name()))
+    }
+
+    fn query(
+        &mut self,
+        text: Text<'_>,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), DbError>,
+    ) -> Result<(), DbError> {
+        self.shared.statements.fetch_add(1, Ordering::Relaxed);
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
+        let rows = self
+            .runtime
+            .block_on(async { self.client.query(&self.prepared(&text).await?, &params).await })
+            .map_err(|error| classify(error, &text.name()))?;
+        rows.iter().try_for_each(|row| each(&Row::Postgres(row)))
+    }
+
+    fn prepare(&mut self, text: Text<'_>) -> Result<(), DbError> {
+        self.runtime.block_on(self.prepared(&text)).map(|_| ()).map_err(|error| classify(error, &text.name()))
+    }
+
+    fn notify(&mut self, channel: &str, payload: &str) -> Result<(), DbError> {
+        let found = channel.len() + payload.len();
+        if found > NOTICE_LIMIT {
+            return Err(DbError::NoticeTooLong { limit: NOTICE_LIMIT, found });
+        }
+        let message = format!("{channel}\n{payload}");
+        self.runtime
+            .block_on(async {
+                let statement = self.client.prepare_cached("SELECT pg_notify($1, $2)").await?;
+                self.client.query(&statement, &[&CHANNEL, &message]).await
+            })
+            .map(|_| ())
+            .map_err(|error| classify(error, "pg_notify"))
+    }
+
+    fn order_events(&mut self) -> Result<(), DbError> {
+        self.runtime
+            .block_on(self.client.batch_execute(EVENT_LOCK))
+            .map_err(|error| classify(error, EVENT_LOCK))
+    }
+}
+
+impl ToSql for Param<'_> {
+    fn to_sql(&self, to: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Text(text) => text.as_ref().to_sql(to, out),
+            Self::Int(value) if *to == Type::INT2 => i16::try_from(*value)?.to_sql(to, out),
+            Self::Int(value) if *to == Type::INT4 => i32::try_from(*value)?.to_sql(to, out),
+            Self::Int(value) => value.to_sql(to, out),
+        }
+    }
+
+    fn accepts(to: &Type) -> bool {
+        matches!(*to, Type::INT2 | Type::INT4 | Type::INT8 | Type::TEXT | Type::VARCHAR)
+    }
+
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Cell<'a> {
+    fn from_sql(from: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(match *from {
+            Type::INT2 => Cell::Int(i16::from_sql(from, raw)?.into()),
+            Type::INT4 => Cell::Int(i32::from_sql(from, raw)?.into()),
+            Type::INT8 => Cell::Int(i64::from_sql(from, raw)?),
+            _ => Cell::Text(<&str>::from_sql(from, raw)?),
+        })
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Cell::Null)
+    }
+
+    fn accepts(from: &Type) -> bool {
+        matches!(*from, Type::INT2 | Type::INT4 | Type::INT8 | Type::TEXT | Type::VARCHAR)
+    }
+}
+
+/// The value at `index` of a row.
+pub(crate) fn cell(row: &tokio_postgres::Row, index: usize) -> Result<Cell<'_>, DbError> {
+    row.try_get(index).map_err(|error| classify(error, "column"))
+}

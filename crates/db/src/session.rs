@@ -1,0 +1,162 @@
+//! What an operation sees of a database: statements with bound parameters, and rows read by index.
+//!
+//! Operations are synchronous. They run on the calling thread, on a thread that may block, or on SQLite's writer
+//! thread, and cannot tell.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::DbError;
+use crate::statement::Text;
+use crate::stored::Stored;
+
+/// A value bound to a statement.
+#[derive(Clone, PartialEq)]
+pub(crate) enum Param<'a> {
+    Null,
+    Int(i64),
+    Text(Cow<'a, str>),
+}
+
+impl Param<'_> {
+    /// The same value, owning its text.
+    pub(crate) fn into_owned(self) -> Param<'static> {
+        match self {
+            Param::Null => Param::Null,
+            Param::Int(value) => Param::Int(value),
+            Param::Text(text) => Param::Text(Cow::Owned(text.into_owned())),
+        }
+    }
+}
+
+/// The kind only: values may be secrets.
+impl fmt::Debug for Param<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::Int(_) => "Int",
+            Self::Text(_) => "Text",
+        })
+    }
+}
+
+/// A value of a row, borrowed from it.
+#[derive(Clone, Copy)]
+pub(crate) enum Cell<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+}
+
+impl Cell<'_> {
+    /// The value as a parameter of another statement.
+    pub(crate) fn to_param(self) -> Param<'static> {
+        match self {
+            Cell::Null => Param::Null,
+            Cell::Int(value) => Param::Int(value),
+            Cell::Text(text) => Param::Text(Cow::Owned(text.to_owned())),
+        }
+    }
+}
+
+/// One row of an answer.
+pub(crate) enum Row<'a> {
+    Sqlite(&'a rusqlite::Row<'a>),
+    Postgres(&'a tokio_postgres::Row),
+}
+
+impl Row<'_> {
+    /// The value at `index`, which counts from 0.
+    pub(crate) fn cell(&self, index: usize) -> Result<Cell<'_>, DbError> {
+        match self {
+            Self::Sqlite(row) => crate::sqlite::cell(row, index),
+            Self::Postgres(row) => crate::postgres::cell(row, index),
+        }
+    }
+
+    /// The value at `index` as `T`.
+    pub(crate) fn take<T: Stored>(&self, index: usize) -> Result<T, DbError> {
+        T::read(self.cell(index)?).ok_or_else(|| DbError::Malformed { column: self.column(index) })
+    }
+
+    fn column(&self, index: usize) -> String {
+        match self {
+            Self::Sqlite(row) => row.as_ref().column_name(index).unwrap_or("?").to_owned(),
+            Self::Postgres(row) => row.columns().get(index).map_or("?", |column| column.name()).to_owned(),
+        }
+    }
+}
+
+/// Reads the values of a row one after another.
+pub(crate) struct Cells<'r> {
+    row: &'r Row<'r>,
+    next: usize,
+}
+
+impl<'r> Cells<'r> {
+    pub(crate) fn new(row: &'r Row<'r>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    /// The next value.
+    pub(crate) fn take<T: Stored>(&mut self) -> Result<T, DbError> {
+        self.next += 1;
+        self.row.take(self.next - 1)
+    }
+}
+
+/// A database, or a transaction on it, for the length of one operation.
+pub(crate) trait Session {
+    /// Runs a statement that answers no rows; how many it changed.
+    fn execute(&mut self, text: Text<'_>, params: &[Param<'_>]) -> Result<u64, DbError>;
+
+    /// Runs a statement and hands each row to `each`, in order.
+    fn query(
+        &mut self,
+        text: Text<'_>,
+        params: &[Param<'_>],
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), DbError>,
+    ) -> Result<(), DbError>;
+
+    /// Parses a statement against the schema without running it.
+    fn prepare(&mut self, text: Text<'_>) -> Result<(), DbError>;
+
+    /// Sends a wake-up when, and only when, the transaction commits.
+    fn notify(&mut self, channel: &str, payload: &str) -> Result<(), DbError>;
+
+    /// Until the end of this transaction nobody else commits events, so that their numbers appear in order. To be
+    /// called last, and before the insertion.
+    fn order_events(&mut self) -> Result<(), DbError>;
+}
+
+/// All rows.
+pub(crate) fn all<'t, T>(
+    session: &mut dyn Session,
+    text: impl Into<Text<'t>>,
+    params: &[Param<'_>],
+    decode: impl Fn(&Row<'_>) -> Result<T, DbError>,
+) -> Result<Vec<T>, DbError> {
+    let mut rows = Vec::new();
+    session.query(text.into(), params, &mut |row| {
+        rows.push(decode(row)?);
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// The first row.
+pub(crate) fn first<'t, T>(
+    session: &mut dyn Session,
+    text: impl Into<Text<'t>>,
+    params: &[Param<'_>],
+    decode: impl Fn(&Row<'_>) -> Result<T, DbError>,
+) -> Result<Option<T>, DbError> {
+    let mut found = None;
+    session.query(text.into(), params, &mut |row| {
+        if found.is_none() {
+            found = Some(decode(row)?);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}

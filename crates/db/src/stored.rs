@@ -1,0 +1,155 @@
+//! How values are kept: times as microseconds, booleans as 0 and 1, identifiers, states and JSON as text.
+
+use std::borrow::Cow;
+
+use model::{
+    BootIntent, BootMode, ChassisUuid, Fault, FlowId, HistoryUuid, JsonObject, MacAddr, NodeUuid, PortUuid,
+    PortgroupUuid, PowerState, PowerTarget, ProvisionState, Timestamp,
+};
+
+use crate::session::{Cell, Param};
+
+/// A value that a column can hold.
+pub(crate) trait Stored: Sized {
+    /// The value as it is bound.
+    fn param(&self) -> Param<'_>;
+
+    /// The value of a cell; `None` when it is not one.
+    fn read(cell: Cell<'_>) -> Option<Self>;
+}
+
+impl<T: Stored> Stored for Option<T> {
+    fn param(&self) -> Param<'_> {
+        self.as_ref().map_or(Param::Null, Stored::param)
+    }
+
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Null => Some(None),
+            cell => T::read(cell).map(Some),
+        }
+    }
+}
+
+impl Stored for i64 {
+    fn param(&self) -> Param<'_> {
+        Param::Int(*self)
+    }
+
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Int(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl Stored for bool {
+    fn param(&self) -> Param<'_> {
+        Param::Int((*self).into())
+    }
+
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Int(0) => Some(false),
+            Cell::Int(1) => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl Stored for Timestamp {
+    fn param(&self) -> Param<'_> {
+        Param::Int(self.as_micros())
+    }
+
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        i64::read(cell).map(Self::from_micros)
+    }
+}
+
+impl Stored for String {
+    fn param(&self) -> Param<'_> {
+        text(self)
+    }
+
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Text(text) => Some(text.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl Stored for JsonObject {
+    fn param(&self) -> Param<'_> {
+        text(self.as_str())
+    }
+
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Text(text) => Some(Self::from_stored(text)),
+            _ => None,
+        }
+    }
+}
+
+/// Types with a fixed name for each value.
+macro_rules! named {
+    ($($name:ty: $parse:expr;)*) => {$(
+        impl Stored for $name {
+            fn param(&self) -> Param<'_> {
+                text(self.as_str())
+            }
+
+            fn read(cell: Cell<'_>) -> Option<Self> {
+                match cell {
+                    Cell::Text(text) => {
+                        let parse: fn(&str) -> Option<Self> = $parse;
+                        parse(text)
+                    }
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+named! {
+    ProvisionState: |text| text.parse().ok();
+    PowerState: |text| text.parse().ok();
+    PowerTarget: |text| text.parse().ok();
+    BootMode: |text| text.parse().ok();
+    BootIntent: |text| Some(Self::from_stored(text));
+    Fault: |text| Self::ALL.into_iter().find(|fault| fault.as_str() == text);
+}
+
+/// Types that are shown and parsed.
+macro_rules! shown {
+    ($($name:ty),*) => {$(
+        impl Stored for $name {
+            fn param(&self) -> Param<'_> {
+                Param::Text(Cow::Owned(self.to_string()))
+            }
+
+            fn read(cell: Cell<'_>) -> Option<Self> {
+                match cell {
+                    Cell::Text(text) => text.parse().ok(),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+shown!(NodeUuid, PortUuid, PortgroupUuid, ChassisUuid, FlowId, HistoryUuid, MacAddr);
+
+/// Borrowed text as a parameter.
+pub(crate) fn text(text: &str) -> Param<'_> {
+    Param::Text(Cow::Borrowed(text))
+}
+
+/// A number of rows as a parameter.
+pub(crate) fn limit(rows: usize) -> Param<'static> {
+    Param::Int(i64::try_from(rows).unwrap_or(i64::MAX))
+}
