@@ -221,7 +221,8 @@ class Machine:
 
     def info(self):
         return dict(name=self.name, uuid=self.uuid, mac=self.mac, bmc=self.bmc, power='on' if self.is_on() else 'off',
-                    boot=self.target, once=self.once, firmware=self.firmware, media=self.media, since=self.since,
+                    boot=self.target, once=self.once, firmware=self.firmware, media=self.media,
+                    on_seconds=round(time.time() - self.since, 2) if self.is_on() and self.since else None,
                     cpu_seconds=self.cpu_seconds(), pid=self.process.pid if self.is_on() and self.process else None)
 
 

@@ -165,14 +165,14 @@ mod tests {
         let mut console = Console::from_now(file.path()).unwrap();
         let writer = async {
             tokio::task::yield_now().await;
-            write!(&file, "first\nsec").unwrap();
+            write!(&file, "first\nhalf ").unwrap();
             tokio::task::yield_now().await;
-            writeln!(&file, "ond").unwrap();
+            writeln!(&file, "and half").unwrap();
         };
-        let (waited, ()) = tokio::join!(console.wait_for("second", Duration::from_secs(10)), writer);
+        let (waited, ()) = tokio::join!(console.wait_for("and half", Duration::from_secs(10)), writer);
         let waited = waited.unwrap();
-        assert_eq!(waited.lines, ["first", "second"]);
-        assert_eq!(waited.last(), "second");
+        assert_eq!(waited.lines, ["first", "half and half"]);
+        assert_eq!(waited.last(), "half and half");
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,8 +27,8 @@ pub struct MachineInfo {
     pub firmware: String,
     /// Seconds of processor time that QEMU has used since power on, reboots included.
     pub cpu_seconds: f64,
-    /// When it was powered on, in Unix seconds.
-    pub since: Option<f64>,
+    /// Seconds since it was powered on.
+    pub on_seconds: Option<f64>,
     /// QEMU's process.
     pub pid: Option<u32>,
 }

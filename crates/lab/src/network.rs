@@ -109,6 +109,12 @@ impl Namespace {
         })
     }
 
+    /// Processes inside.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let listing = output(&["netns", "pids", &self.name]).unwrap_or_default();
+        listing.lines().filter_map(|line| line.trim().parse().ok()).collect()
+    }
+
     /// Removes it, with bridge and taps. Processes inside keep it alive, nameless, until they end.
     pub fn delete(&self) -> Result<()> {
         ip(&["netns", "del", &self.name])
@@ -119,14 +125,18 @@ fn file(name: &str) -> std::path::PathBuf {
     Path::new("/run/netns").join(name)
 }
 
+fn ip(arguments: &[&str]) -> Result<()> {
+    output(arguments).map(drop)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the lab starts and stops machines; it is no part of the product"
 )]
-fn ip(arguments: &[&str]) -> Result<()> {
+fn output(arguments: &[&str]) -> Result<String> {
     let done = Command::new("ip").args(arguments).stdin(Stdio::null()).output().context("start `ip`")?;
     if !done.status.success() {
         bail!("`ip {}`: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr).trim());
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

@@ -169,10 +169,10 @@ impl Lab {
         })
     }
 
-    /// Ends every machine, the BMCs and the network of a lab that was made to stay.
+    /// Ends every machine, the BMCs, whatever else runs in the network, and the network of a lab that was made to stay.
     pub fn down(mut self) -> Result<()> {
         if self.emulator.is_none() {
-            end_process(read_pid(&self.folder));
+            end_emulator(read_pid(&self.folder));
         }
         self.clean_up()
     }
@@ -180,8 +180,12 @@ impl Lab {
     fn clean_up(&mut self) -> Result<()> {
         if let Some(mut emulator) = self.emulator.take() {
             drop(emulator.stdin.take());
-            end_process(Some(emulator.id()));
+            end_process(emulator.id());
             emulator.wait()?;
+        }
+        // A service that was left running inside, a shell that somebody forgot there.
+        for pid in self.namespace.processes() {
+            end_process(pid);
         }
         self.namespace.delete()?;
         fs::remove_dir_all(&self.folder).with_context(|| format!("remove {}", self.folder.display()))
@@ -274,7 +278,7 @@ pub fn sweep(dir: &LabDir) {
             None => true,
         };
         if orphaned {
-            end_process(read_pid(&folder));
+            end_emulator(read_pid(&folder));
             if let Ok(namespace) = Namespace::existing(&name) {
                 namespace.delete().ok();
             }
@@ -293,12 +297,16 @@ fn alive(pid: u32) -> bool {
 
 /// Asks `labd.py` to end (it ends its machines first) and waits until it has. Anything else is left alone: a process
 /// number from a file may meanwhile belong to somebody else.
-fn end_process(pid: Option<u32>) {
+fn end_emulator(pid: Option<u32>) {
     let Some(pid) = pid else { return };
     let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    if !command_line.windows(7).any(|part| part == b"labd.py") {
-        return;
+    if command_line.windows(7).any(|part| part == b"labd.py") {
+        end_process(pid);
     }
+}
+
+/// Asks a process to end, waits, ends it by force.
+fn end_process(pid: u32) {
     let Some(process) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return };
     let Ok(handle) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()) else {
         return;

@@ -9,7 +9,7 @@ use std::time::Duration;
 fn lab(name: &str, machines: u8) -> Lab {
     let machines = (0..machines).map(|index| MachineSpec::numbered(index, Firmware::Bios)).collect();
     let name = format!("wl-{name}-{}", std::process::id());
-    Lab::up(&LabDir::from_environment(), LabOptions { name, machines }).unwrap()
+    Lab::up(&LabDir::from_environment(), LabOptions { name, machines }).expect("a lab")
 }
 
 fn ipmitool(lab: &Lab, bmc: &str, arguments: &[&str]) -> Result<String> {
@@ -35,7 +35,7 @@ fn power_follows_the_bmc_and_the_console_speaks() {
         let mut console = machine.console()?;
         ipmitool(&lab, "172.22.0.10", &["power", "on"])?;
         // SeaBIOS starts the network card's ROM, which is an iPXE.
-        console.wait_for("iPXE", Duration::from_secs(120)).await?;
+        console.wait_for("iPXE", Duration::from_mins(2)).await?;
         let on = machine.info().await?;
         assert_eq!((on.power.as_str(), on.boot), ("on", None), "a one-shot override is used up");
         assert!(on.cpu_seconds > 0.0 && on.pid.is_some());

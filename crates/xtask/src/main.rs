@@ -1,18 +1,28 @@
 //! The developer's tool: `cargo xtask <command>`. Builds, checks, the virtual lab, the demonstration.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to the terminal")]
 
+mod api;
+mod board;
 mod build;
+mod ci;
 mod cpio;
+mod demo;
+mod dev;
 mod image;
 mod kernel;
+mod life;
 mod machines;
+mod postgres;
 mod process;
 mod ramdisk;
+mod service;
 mod setup;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 use kernel::Flavour;
 use lab::LabDir;
+use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "The developer's tool of Wrought")]
@@ -40,6 +50,18 @@ enum Task {
     /// Virtual machines with BMCs, to play with
     #[command(subcommand)]
     Lab(machines::LabCommand),
+    /// Watch the service take virtual machines through their whole life
+    Demo(demo::DemoOptions),
+    /// The demonstration's flow in a lab that is up, against any server of the Bare Metal API
+    Drive(demo::DriveOptions),
+    /// Everything that must hold before a change goes in
+    Ci(ci::CiOptions),
+    /// The same as `ci`: all tests, the virtual machines' included
+    Test(ci::CiOptions),
+    /// Check layers, file sizes, names
+    Tidy,
+    /// Run the service in the foreground, without login
+    Dev(dev::DevOptions),
 }
 
 /// Progress for people goes to standard error, so that standard output stays with results.
@@ -47,16 +69,29 @@ pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
-fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    let dir = LabDir::from_environment();
-    match cli.command {
-        Task::Setup => setup::ensure(&dir),
+fn main() -> ExitCode {
+    match run(Cli::parse().command, &LabDir::from_environment()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
+    match task {
+        Task::Setup => setup::ensure(dir),
         Task::Ramdisk { flavour, refresh, agent } => {
-            setup::ensure(&dir)?;
-            println!("{}", ramdisk::describe(&ramdisk::ensure(&dir, flavour, refresh, agent)?)?);
+            setup::ensure(dir)?;
+            println!("{}", ramdisk::describe(&ramdisk::ensure(dir, flavour, refresh, agent)?)?);
             Ok(())
         }
-        Task::Lab(command) => machines::run(&dir, command),
+        Task::Demo(options) => demo::run(dir, &options),
+        Task::Drive(options) => demo::drive(dir, &options),
+        Task::Dev(options) => dev::run(dir, &options),
+        Task::Ci(options) | Task::Test(options) => ci::check(dir, &options),
+        Task::Tidy => tidy::run(),
+        Task::Lab(command) => machines::run(dir, command),
     }
 }

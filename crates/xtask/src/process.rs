@@ -46,24 +46,19 @@ pub(crate) fn retry(attempts: u32, pause: Duration, mut make: impl FnMut() -> Co
         match quiet(&mut make()) {
             Err(error) if left > 0 => {
                 crate::say(&format!("{error:#}\n... again in {} s", pause.as_secs()));
-                wait(pause);
+                self::pause(pause);
             }
             done => return done,
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a pause between two downloads; there is no event to wait for")]
-fn wait(pause: Duration) {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a pause where there is no event to wait for: between downloads, for a server to listen"
+)]
+pub(crate) fn pause(pause: Duration) {
     std::thread::sleep(pause);
-}
-
-/// Whether the program is on the search path (or in a system administrator's folder).
-pub(crate) fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/sbin"].map(Into::into))
-        .any(|folder| folder.join(program).is_file())
 }
 
 /// The root of the source tree.

@@ -1,14 +1,9 @@
 //! `cargo xtask ramdisk`: the kernel and the initramfs that machines boot to be inspected, cleaned and deployed.
 //!
-//! The initramfs is the static agent as `/init`, kernel modules and a table of them. Nothing else: no shell, no C
-//! library, no package. The table, `/etc/wrought/modules`, has three kinds of lines; paths are absolute, and what a
-//! module needs stands in the order to load:
-//!
-//! ```text
-//! always PATH                          load at start, in this order
-//! alias PATTERN PATH NEEDED...         load PATH, NEEDED first, for a device whose modalias matches the shell pattern
-//! module NAME PATH NEEDED...           load by name (efivarfs, ipmi_devintf)
-//! ```
+//! The initramfs is the static agent as `/init`, kernel modules and two tables of them. Nothing else: no shell, no C
+//! library, no package. The tables are those that the agent reads (see its `modules.rs`): `/etc/wrought/modules`, with a
+//! line of files to load, in that order, for each module that is always wanted (`[always]`) or wanted for a device
+//! (`[modalias]`), and `/etc/wrought/modules.alias`, depmod's patterns of devices for the latter.
 
 use crate::build;
 use crate::cpio::Archive;
@@ -22,11 +17,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Raised when the archive's layout changes, so that old results are not taken for new ones.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
-/// Loaded before the agent looks for devices. What every virtual machine has, so that it has a disk and a network in
-/// the first round; real hardware finds its drivers by alias.
-const ALWAYS: &[&str] = &["virtio_pci", "virtio_net", "virtio_blk"];
+/// Loaded before the agent looks for devices: what every virtual machine has, so that it has a disk and a network in
+/// the first round, and what no device asks for. The rest is found by alias.
+const ALWAYS: &[&str] = &["virtio_pci", "virtio_net", "virtio_blk", "efivarfs", "ipmi_devintf"];
 
 /// Network cards of servers of the last fifteen years, and of virtual machines.
 const NETWORK: &[&str] = &[
@@ -194,13 +189,14 @@ fn archive(kernel: &Kernel, init: &[u8]) -> Result<Archive> {
     archive.file("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n", false);
     archive.file("etc/passwd", "root:x:0:0:root:/root:/init\n", false);
     archive.link("etc/mtab", "/proc/mounts");
-    let (table, paths) = module_table(kernel)?;
-    for path in paths {
+    let tables = Tables::of(kernel)?;
+    for path in &tables.paths {
         let content =
-            fs::read(kernel.modules_folder().join(&path)).with_context(|| format!("read module {path}"))?;
-        archive.file(installed(kernel, &path).trim_start_matches('/'), content, false);
+            fs::read(kernel.modules_folder().join(path)).with_context(|| format!("read module {path}"))?;
+        archive.file(installed(kernel, path).trim_start_matches('/'), content, false);
     }
-    archive.file("etc/wrought/modules", table, false);
+    archive.file("etc/wrought/modules", tables.modules, false);
+    archive.file("etc/wrought/modules.alias", tables.aliases, false);
     Ok(archive)
 }
 
@@ -209,41 +205,47 @@ fn installed(kernel: &Kernel, path: &str) -> String {
     format!("/lib/modules/{}/{}", kernel.release(), path.rsplit('/').next().unwrap_or(path))
 }
 
-/// The text of `/etc/wrought/modules`, and every module's path in the kernel package.
-fn module_table(kernel: &Kernel) -> Result<(String, BTreeSet<String>)> {
-    let mut table = String::new();
-    let mut paths = BTreeSet::new();
-    let mut written = BTreeSet::new();
-    for (path, needs) in ALWAYS.iter().filter_map(|name| kernel.module(name)) {
-        for path in needs.iter().map(String::as_str).chain([path]) {
-            if written.insert(path.to_owned()) {
-                writeln!(table, "always {}", installed(kernel, path))?;
+/// The two tables' texts, and the path in the kernel package of every module in them.
+struct Tables {
+    modules: String,
+    aliases: String,
+    paths: BTreeSet<String>,
+}
+
+impl Tables {
+    fn of(kernel: &Kernel) -> Result<Self> {
+        let mut tables =
+            Self { modules: "[always]\n".to_owned(), aliases: String::new(), paths: BTreeSet::new() };
+        for name in ALWAYS {
+            tables.add(kernel, name)?;
+        }
+        tables.modules.push_str("[modalias]\n");
+        // In the order of their names, each once; a kernel may lack some, or have them built in.
+        let chosen: BTreeSet<&str> = modules()
+            .copied()
+            .filter(|name| !ALWAYS.contains(name) && kernel.module(name).is_some())
+            .collect();
+        for name in &chosen {
+            tables.add(kernel, name)?;
+        }
+        for (pattern, name) in kernel.aliases()? {
+            if chosen.contains(name.as_str()) {
+                writeln!(tables.aliases, "alias {pattern} {name}")?;
             }
         }
+        Ok(tables)
     }
-    let mut chosen = BTreeSet::new();
-    for name in ALWAYS.iter().chain(modules()) {
-        if let Some((path, needs)) = kernel.module(name) {
-            chosen.insert(*name);
-            paths.extend(needs.iter().cloned().chain([path.to_owned()]));
+
+    fn add(&mut self, kernel: &Kernel, name: &str) -> Result<()> {
+        let Some((path, needs)) = kernel.module(name) else { return Ok(()) };
+        write!(self.modules, "{name}")?;
+        for path in needs.iter().map(String::as_str).chain([path]) {
+            write!(self.modules, " {}", installed(kernel, path))?;
+            self.paths.insert(path.to_owned());
         }
+        writeln!(self.modules)?;
+        Ok(())
     }
-    let load = |name: &str| {
-        kernel.module(name).map(|(path, needs)| {
-            [path].into_iter().chain(needs.iter().map(String::as_str)).map(|path| installed(kernel, path))
-        })
-    };
-    for (pattern, name) in kernel.aliases()? {
-        if let (true, Some(files)) = (chosen.contains(name.as_str()), load(&name)) {
-            writeln!(table, "alias {pattern} {}", files.collect::<Vec<_>>().join(" "))?;
-        }
-    }
-    for name in &chosen {
-        if let Some(files) = load(name) {
-            writeln!(table, "module {name} {}", files.collect::<Vec<_>>().join(" "))?;
-        }
-    }
-    Ok((table, paths))
 }
 
 /// Writes beside and renames, so that a machine that is loading the old file is not disturbed.
@@ -278,32 +280,41 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_the_table_is_in_the_ramdisk() {
+    fn every_file_of_the_tables_is_in_the_ramdisk() {
         let kernel = kernel();
-        let (table, paths) = module_table(&kernel).unwrap();
-        let there: BTreeSet<String> = paths.iter().map(|path| installed(&kernel, path)).collect();
-        assert_eq!(there.len(), paths.len(), "two modules share a file name");
-        let mut kinds = BTreeSet::new();
-        for line in table.lines() {
+        let tables = Tables::of(&kernel).unwrap();
+        let there: BTreeSet<String> = tables.paths.iter().map(|path| installed(&kernel, path)).collect();
+        assert_eq!(there.len(), tables.paths.len(), "two modules share a file name");
+        let lines: Vec<&str> = tables.modules.lines().collect();
+        let by_device = lines.iter().position(|line| *line == "[modalias]").unwrap();
+        assert!(
+            lines[0] == "[always]" && by_device > 1 && lines.len() > by_device + 10,
+            "{}",
+            tables.modules
+        );
+        let mut names = BTreeSet::new();
+        for line in lines.iter().filter(|line| !line.starts_with('[')) {
             let mut words = line.split(' ');
-            let kind = words.next().unwrap();
-            kinds.insert(kind);
-            let files = words.skip(usize::from(kind != "always"));
-            for file in files {
-                assert!(there.contains(file), "{line}");
-            }
+            assert!(names.insert(words.next().unwrap()), "{line}: twice");
+            let files: Vec<&str> = words.collect();
+            assert!(!files.is_empty() && files.iter().all(|file| there.contains(*file)), "{line}");
         }
-        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["alias", "always", "module"]);
+        for line in tables.aliases.lines() {
+            assert!(names.contains(line.rsplit(' ').next().unwrap()), "{line}");
+        }
     }
 
     #[test]
-    fn the_network_card_of_a_virtual_machine_is_known() {
-        let (table, _) = module_table(&kernel()).unwrap();
-        assert!(table.contains("always /lib/modules/"), "{table}");
+    fn the_hardware_of_a_virtual_machine_is_known() {
+        let tables = Tables::of(&kernel()).unwrap();
+        let line =
+            |name: &str| tables.modules.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();
+        // What a module needs stands before it.
+        assert!(line("virtio_net").ends_with("/virtio_net.ko") && line("virtio_net").contains("/virtio.ko"));
         assert!(
-            table
-                .lines()
-                .any(|line| line.starts_with("alias virtio:d00000001v* ") && line.contains("virtio_net.ko"))
+            tables.aliases.lines().any(|line| line == "alias virtio:d00000008v* virtio_scsi"),
+            "{}",
+            tables.aliases
         );
     }
 

@@ -1,0 +1,108 @@
+//! `cargo xtask ci` and `cargo xtask test`: everything that must hold before a change goes in, in the order of what
+//! tells most in the least time. Both run the same steps; `--only` picks some.
+
+use crate::build::cargo;
+use crate::demo::{self, DemoOptions};
+use crate::process::{command, run, source_root};
+use crate::{say, setup, tidy};
+use anyhow::{Context as _, Result};
+use lab::LabDir;
+use std::process::{Command, Stdio};
+use tokio::time::Instant;
+
+/// What to check.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct CiOptions {
+    /// Only these steps
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Step>,
+    #[command(flatten)]
+    demo: DemoOptions,
+}
+
+/// The steps, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Step {
+    /// rustfmt
+    Format,
+    /// Layers, file sizes, names
+    Tidy,
+    /// Spelling
+    Typos,
+    /// Clippy, warnings are errors
+    Clippy,
+    /// Unit and integration tests, documentation's examples
+    Test,
+    /// rustdoc, warnings are errors
+    Doc,
+    /// Generated files are up to date
+    Codegen,
+    /// Virtual machines from enrolment to removal
+    Machines,
+}
+
+const STEPS: &[Step] = &[
+    Step::Format,
+    Step::Tidy,
+    Step::Typos,
+    Step::Clippy,
+    Step::Test,
+    Step::Doc,
+    Step::Codegen,
+    Step::Machines,
+];
+
+/// Runs the steps; ends at the first that fails.
+pub(crate) fn check(dir: &LabDir, options: &CiOptions) -> Result<()> {
+    setup::ensure(dir)?;
+    let mut times = Vec::new();
+    for step in STEPS.iter().filter(|step| options.only.is_empty() || options.only.contains(step)) {
+        say(&format!("=== {step:?}"));
+        let start = Instant::now();
+        take(*step, dir, options).with_context(|| format!("{step:?} failed"))?;
+        times.push(format!("{step:?} {:.0} s", start.elapsed().as_secs_f64()));
+    }
+    say(&format!("all well: {}", times.join(", ")));
+    Ok(())
+}
+
+fn take(step: Step, dir: &LabDir, options: &CiOptions) -> Result<()> {
+    match step {
+        Step::Format => run(cargo().args(["fmt", "--all", "--check"])),
+        Step::Tidy => tidy::run(),
+        Step::Typos => run(command(dir.venv().join("bin/typos")).current_dir(source_root())),
+        Step::Clippy => {
+            run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        }
+        Step::Test => test(),
+        Step::Doc => run(cargo()
+            .args(["doc", "--quiet", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-D warnings")),
+        Step::Codegen => codegen(),
+        Step::Machines => demo::run(dir, &options.demo),
+    }
+}
+
+/// By nextest where it is installed: its groups keep the lab's tests from running all at once.
+fn test() -> Result<()> {
+    if has_nextest() {
+        run(cargo().args(["nextest", "run", "--workspace", "--no-fail-fast"]))?;
+        // Examples in the documentation are beyond nextest.
+        return run(cargo().args(["test", "--quiet", "--workspace", "--doc"]));
+    }
+    run(cargo().args(["test", "--quiet", "--workspace", "--no-fail-fast"]))
+}
+
+fn has_nextest() -> bool {
+    let mut ask: Command = cargo();
+    ask.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    ask.status().is_ok_and(|status| status.success())
+}
+
+/// The service writes its own reference pages and schemas; they are committed.
+fn codegen() -> Result<()> {
+    if !source_root().join("crates/xtask/src/codegen.rs").exists() {
+        return Ok(());
+    }
+    run(cargo().args(["run", "--quiet", "--package", "xtask", "--", "codegen", "--check"]))
+}

@@ -1,0 +1,132 @@
+//! A PostgreSQL server of Debian's for the length of a value: in a temporary folder, as an unprivileged user, on a free
+//! port of the loopback interface. Nothing of the machine's own servers is touched.
+
+use crate::process::{command, quiet};
+use anyhow::{Context as _, Result, bail};
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const USER: &str = "wrought";
+const READY_TRIES: u32 = 200;
+
+/// A running server; ends and takes its data along when dropped.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    process: Child,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Postgres {
+    /// Makes an empty database cluster in `folder` (which must not exist) and serves it.
+    pub(crate) fn start(folder: &Path) -> Result<Self> {
+        let programs = programs()?;
+        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+        let data = folder.join("data");
+        quiet(command("chown").arg("postgres").arg(folder))?;
+        quiet(
+            as_postgres(&programs.join("initdb"))
+                .args(["--auth=trust", "--encoding=UTF8", "--no-sync", "--username", USER, "--pgdata"])
+                .arg(&data)
+                .current_dir(folder),
+        )?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let log = File::create(folder.join("log"))?;
+        let process = as_postgres(&programs.join("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(folder)
+            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "fsync=off"])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("start postgres")?;
+        let mut server = Self { process, folder: folder.to_owned(), port };
+        server.await_ready(&programs)?;
+        Ok(server)
+    }
+
+    /// A connection string.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    fn await_ready(&mut self, programs: &Path) -> Result<()> {
+        for _ in 0..READY_TRIES {
+            if let Some(status) = self.process.try_wait()? {
+                let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                bail!("postgres ended with {status}:\n{log}");
+            }
+            // `pg_isready` waits for the answer itself; a refused connection returns at once.
+            let address = (std::net::Ipv4Addr::LOCALHOST, self.port).into();
+            if TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok()
+                && quiet(
+                    command(programs.join("pg_isready"))
+                        .args(["-q", "-t", "5", "-h", "127.0.0.1", "-p"])
+                        .arg(self.port.to_string()),
+                )
+                .is_ok()
+            {
+                return Ok(());
+            }
+            crate::process::pause(Duration::from_millis(50));
+        }
+        bail!("postgres was not ready in time")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            // "Immediate shutdown": the data goes anyway.
+            rustix::process::kill_process(pid, rustix::process::Signal::QUIT).ok();
+        }
+        self.process.wait().ok();
+        fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+/// The newest of Debian's versions.
+fn programs() -> Result<PathBuf> {
+    let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .context("PostgreSQL is not installed (cargo xtask setup)")?
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .filter(|programs| programs.join("initdb").exists())
+        .collect();
+    versions.sort();
+    versions.pop().context("PostgreSQL is not installed (cargo xtask setup)")
+}
+
+/// PostgreSQL refuses to run as root. It ends with this process, however this process ends.
+fn as_postgres(program: &Path) -> Command {
+    let mut start = command("setpriv");
+    start.args(["--pdeathsig", "QUIT"]);
+    if lab::is_root() {
+        start.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+    }
+    start.arg(program);
+    start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_serves_and_leaves_nothing() {
+        let folder = std::env::temp_dir().join(format!("wrought-postgres-{}", std::process::id()));
+        let server = Postgres::start(&folder).unwrap();
+        let answer =
+            crate::process::output(command("psql").args(["-Atc", "select 6 * 7"]).arg(server.url())).unwrap();
+        assert_eq!(answer.trim(), "42");
+        drop(server);
+        assert!(!folder.exists());
+    }
+}

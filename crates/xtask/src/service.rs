@@ -1,0 +1,196 @@
+//! Starts the service under test inside a lab, with a configuration of the lab's network, and ends it.
+
+use crate::api::{Client, Login};
+use crate::process::command;
+use crate::ramdisk::Ramdisk;
+use anyhow::{Context as _, Result, bail};
+use lab::{BRIDGE, Console, GATEWAY, Lab};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Where the API listens in the lab.
+const API_PORT: u16 = 6385;
+/// Where kernels and ramdisks are served to booting machines.
+const BOOT_PORT: u16 = 8088;
+/// From start to the API's first answer: a password hash and a certificate are made at the first start.
+const READY: Duration = Duration::from_mins(1);
+const STOP: Duration = Duration::from_secs(15);
+/// The line of the service's first start that carries the password.
+const PASSWORD_LINE: &str = "administrator password: ";
+
+/// A running service. Ends with the value unless it is left.
+#[derive(Debug)]
+pub(crate) struct Service {
+    process: Child,
+    keep: bool,
+    pub(crate) api: Client,
+    pub(crate) login: Login,
+    pub(crate) config: PathBuf,
+    pub(crate) log: PathBuf,
+}
+
+impl Service {
+    /// Starts `binary`. Must run inside the lab's network.
+    pub(crate) async fn start(lab: &Lab, binary: &Path, ramdisk: &Ramdisk, keep: bool) -> Result<Self> {
+        let folder = lab.folder().join("service");
+        fs::create_dir_all(&folder)?;
+        let config = folder.join("wrought.toml");
+        fs::write(&config, configuration(&folder, ramdisk))?;
+        let (output, log) = (folder.join("output"), folder.join("log"));
+        let written = File::create(&output)?;
+        let mut first_lines = Console::from_start(&output)?;
+        let process = spawn(binary, &config, written, File::create(&log)?, keep)?;
+        let mut service = Self {
+            process,
+            keep: false,
+            api: Client::new(&format!("http://{GATEWAY}:{API_PORT}"), None)?,
+            login: Login { user: "admin".to_owned(), password: String::new() },
+            config,
+            log,
+        };
+        service.login.password = service.password(&mut first_lines).await?;
+        service.api = service.reachable().await?;
+        service.keep = keep;
+        Ok(service)
+    }
+
+    /// Reads the password that a first start prints; fails at once when the service ends instead.
+    async fn password(&mut self, lines: &mut Console) -> Result<String> {
+        let start = Instant::now();
+        loop {
+            match lines.wait_for(PASSWORD_LINE, Duration::from_secs(1)).await {
+                Ok(found) => {
+                    let (_, password) =
+                        found.last().split_once(PASSWORD_LINE).context("no password in the line")?;
+                    return Ok(password.trim().to_owned());
+                }
+                Err(error) => self.still_starting(start).with_context(|| format!("{error:#}"))?,
+            }
+        }
+    }
+
+    /// Waits until the API answers, with TLS or without.
+    async fn reachable(&mut self) -> Result<Client> {
+        let start = Instant::now();
+        loop {
+            for scheme in ["http", "https"] {
+                let client =
+                    Client::new(&format!("{scheme}://{GATEWAY}:{API_PORT}"), Some(self.login.clone()))?;
+                if client.answers().await {
+                    return Ok(client);
+                }
+            }
+            self.still_starting(start)?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn still_starting(&mut self, since: Instant) -> Result<()> {
+        if let Some(status) = self.process.try_wait()? {
+            bail!("the service ended with {status}:\n{}", self.log_tail());
+        }
+        if since.elapsed() > READY {
+            bail!("the service was not ready after {} s:\n{}", READY.as_secs(), self.log_tail());
+        }
+        Ok(())
+    }
+
+    /// The last lines of its log.
+    pub(crate) fn log_tail(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// Asks it to end and waits; an error when it does not end, or not with success.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        terminate(&self.process);
+        let start = Instant::now();
+        while start.elapsed() < STOP {
+            if let Some(status) = self.process.try_wait()? {
+                if status.success() {
+                    return Ok(());
+                }
+                bail!("the service ended with {status} when asked to stop:\n{}", self.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the service did not end within {} s of being asked to:\n{}", STOP.as_secs(), self.log_tail());
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if !self.keep && matches!(self.process.try_wait(), Ok(None)) {
+            self.process.kill().ok();
+            self.process.wait().ok();
+        }
+    }
+}
+
+fn terminate(process: &Child) {
+    if let Some(pid) = i32::try_from(process.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+    }
+}
+
+/// One that is not to be kept ends with this process, however this process ends.
+fn spawn(binary: &Path, config: &Path, output: File, log: File, keep: bool) -> Result<Child> {
+    use std::os::unix::process::CommandExt as _;
+    let mut start = if keep {
+        command(binary)
+    } else {
+        let mut start = command("setpriv");
+        start.args(["--pdeathsig", "KILL"]).arg(binary);
+        start
+    };
+    start.arg("serve").arg("--config").arg(config);
+    start.stdin(Stdio::null()).stdout(output).stderr(log).process_group(0);
+    start.spawn().with_context(|| format!("start {}", binary.display()))
+}
+
+/// Embedded defaults, but for what the lab's network and ramdisk decide.
+fn configuration(folder: &Path, ramdisk: &Ramdisk) -> String {
+    let data = folder.join("data");
+    format!(
+        r#"data_dir = "{data}"
+
+[api]
+listen = ["{GATEWAY}:{API_PORT}"]
+
+[conductor]
+
+[netboot]
+interface = "{BRIDGE}"
+address = "{GATEWAY}"
+dhcp = "full"
+pool = "172.22.0.100-172.22.0.200"
+netmask = "255.255.255.0"
+http_listen = "{GATEWAY}:{BOOT_PORT}"
+
+[deploy]
+kernel = "{kernel}"
+ramdisk = "{initramfs}"
+"#,
+        data = data.display(),
+        kernel = ramdisk.kernel.display(),
+        initramfs = ramdisk.initramfs.display(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_toml() {
+        let ramdisk = Ramdisk { kernel: "/r/vmlinuz".into(), initramfs: "/r/initramfs".into() };
+        let config: toml::Table = configuration(Path::new("/lab/service"), &ramdisk).parse().unwrap();
+        assert_eq!(config["data_dir"].as_str(), Some("/lab/service/data"));
+        assert_eq!(config["api"]["listen"][0].as_str(), Some("172.22.0.1:6385"));
+        assert_eq!(config["deploy"]["ramdisk"].as_str(), Some("/r/initramfs"));
+    }
+}
