@@ -1,0 +1,149 @@
+//! Starting and stopping: all sockets are open before anything is served, all tasks are joined at the end.
+
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+
+use model::{MacAddr, Timestamp};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::address_book::AddressBook;
+use crate::dhcp_server::{DhcpPorts, DhcpServer};
+use crate::loader::Loaders;
+use crate::source::{BootEvent, BootEventKind, BootSource, FileSource};
+use crate::{NetbootError, Options, http, router_advertisement, socket, tftp_server};
+
+/// What all servers share.
+pub(crate) struct Shared {
+    pub(crate) source: Arc<dyn BootSource>,
+    pub(crate) files: Arc<dyn FileSource>,
+    pub(crate) loaders: Loaders,
+    pub(crate) book: AddressBook,
+    /// Where machines reach the HTTP server.
+    pub(crate) http: SocketAddrV4,
+    pub(crate) server: std::net::Ipv4Addr,
+    pub(crate) answer_unknown: bool,
+}
+
+impl Shared {
+    /// Reports what an interface did.
+    pub(crate) fn record(&self, mac: MacAddr, kind: BootEventKind) {
+        let node = self.source.host(mac).map(|host| host.node).filter(|node| !node.is_nil());
+        tracing::debug!(%mac, ?node, event = %kind, "boot");
+        self.source.record(BootEvent { mac, node, at: Timestamp::now(), kind });
+    }
+
+    /// Reports what an address did, if it is known whose it is.
+    pub(crate) fn record_from(&self, address: IpAddr, kind: BootEventKind) {
+        if let Some(mac) = self.book.holder(address) {
+            self.record(mac, kind);
+        } else {
+            tracing::debug!(%address, event = %kind, "boot");
+        }
+    }
+}
+
+/// Where the servers listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// HTTP.
+    pub http: SocketAddr,
+    /// TFTP.
+    pub tftp: SocketAddr,
+    /// DHCP answers (full or proxy).
+    pub dhcp: bool,
+    /// Router solicitations are answered. False also where this host has no IPv6.
+    pub router_advertisements: bool,
+}
+
+/// The running service.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub bound: Bound,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Waits until all tasks have ended: after the token given to [`serve`] was cancelled, within the ten seconds that HTTP
+    /// transfers have to end.
+    pub async fn join(mut self) {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a network boot task failed");
+            }
+        }
+    }
+}
+
+/// Opens all sockets, then serves until `shutdown` is cancelled.
+pub async fn serve(
+    options: Options,
+    source: Arc<dyn BootSource>,
+    files: Arc<dyn FileSource>,
+    shutdown: CancellationToken,
+) -> Result<Running, NetbootError> {
+    let server = options.server_address;
+    let listen =
+        |address: Option<SocketAddr>, port| address.unwrap_or_else(|| SocketAddrV4::new(server, port).into());
+
+    let address = listen(options.http_listen, 8080);
+    let failed = |service, address| move |source| NetbootError::Listen { service, address, source };
+    let http_socket = TcpListener::bind(address).await.map_err(failed("HTTP", address))?;
+    let http_bound = http_socket.local_addr().map_err(failed("HTTP", address))?;
+    let address = listen(options.tftp_listen, 69);
+    let tftp_socket = UdpSocket::bind(address).await.map_err(failed("TFTP", address))?;
+    let tftp_bound = tftp_socket.local_addr().map_err(failed("TFTP", address))?;
+
+    let shared = Arc::new(Shared {
+        source,
+        files,
+        loaders: Loaders::new(options.ipxe_dir.as_deref()),
+        book: AddressBook::default(),
+        http: SocketAddrV4::new(server, http_bound.port()),
+        server,
+        answer_unknown: options.answer_unknown,
+    });
+    let dhcp = match options.dhcp_config()? {
+        None => None,
+        Some(config) => {
+            let interface = options.interface.as_deref().ok_or(NetbootError::InterfaceNeeded)?;
+            Some(DhcpServer::open(config, interface, DhcpPorts::STANDARD, Arc::clone(&shared))?)
+        }
+    };
+    let advertiser = match options.interface.as_deref().filter(|_| options.advertises()) {
+        None => None,
+        Some(interface) => advertiser(interface)?,
+    };
+
+    let bound = Bound {
+        http: http_bound,
+        tftp: tftp_bound,
+        dhcp: dhcp.is_some(),
+        router_advertisements: advertiser.is_some(),
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(http::run(http_socket, Arc::clone(&shared), shutdown.clone()));
+    tasks.spawn(tftp_server::run(tftp_socket, shared, shutdown.clone()));
+    if let Some(dhcp) = dhcp {
+        tasks.spawn(dhcp.run(shutdown.clone()));
+    }
+    if let Some((socket, index)) = advertiser {
+        tasks.spawn(router_advertisement::run(socket, index, shutdown));
+    }
+    tracing::info!(?bound, "network boot is served");
+    Ok(Running { bound, tasks })
+}
+
+/// Without IPv6 on this host, machines boot all the same, only more slowly: worth a warning, not a failure.
+fn advertiser(interface: &str) -> Result<Option<(UdpSocket, u32)>, NetbootError> {
+    let index = socket::interface_index(interface)?;
+    match socket::icmpv6(interface, index) {
+        Ok(socket) => Ok(Some((socket, index))),
+        Err(error) => {
+            tracing::warn!(interface, %error, "router solicitations stay unanswered: iPXE will wait 16 s at each boot");
+            Ok(None)
+        }
+    }
+}
