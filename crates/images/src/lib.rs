@@ -10,6 +10,7 @@
 
 mod address;
 mod cache;
+pub mod configdrive;
 mod error;
 mod inspect;
 mod request;
