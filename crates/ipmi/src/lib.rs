@@ -33,13 +33,13 @@ pub const RMCP_PORT: u16 = 623;
 /// Where nonces, session identifiers and initialisation vectors come from. Production code gives the system's
 /// generator, a test gives a seeded one.
 ///
-/// Any `FnMut(&mut [u8]) + Send` is a source.
-pub trait Random: Send {
+/// Any `FnMut(&mut [u8]) + Send + Sync` is a source.
+pub trait Random: Send + Sync {
     /// Fills the whole buffer with unpredictable bytes.
     fn fill(&mut self, buffer: &mut [u8]);
 }
 
-impl<F: FnMut(&mut [u8]) + Send> Random for F {
+impl<F: FnMut(&mut [u8]) + Send + Sync> Random for F {
     fn fill(&mut self, buffer: &mut [u8]) {
         self(buffer);
     }
