@@ -164,7 +164,7 @@ fn has_partition_table(head: &[u8]) -> bool {
         return false;
     }
     let entries: Vec<&[u8]> = sector[446..510].chunks_exact(16).collect();
-    entries.iter().all(|entry| entry[0] & 0x7f == 0) && entries.iter().any(|entry| entry[4] != 0)
+    entries.iter().all(|entry| matches!(entry[0], 0 | 0x80)) && entries.iter().any(|entry| entry[4] != 0)
 }
 
 #[cfg(test)]

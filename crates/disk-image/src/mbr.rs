@@ -31,7 +31,7 @@ pub struct MbrPartition {
 /// The first sector of a disk with a partition table in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mbr {
-    sector: [u8; 512],
+    sector: Box<[u8; 512]>,
 }
 
 impl std::fmt::Debug for Mbr {
@@ -44,8 +44,8 @@ impl Mbr {
     /// Takes a first sector that ends in the signature and whose entries have sane boot indicators (a FAT boot
     /// sector has not).
     pub fn parse(sector: &[u8; 512]) -> Option<Self> {
-        let sane = (0..4).all(|index| sector[TABLE + index * ENTRY] & 0x7f == 0);
-        (sector[510..] == [0x55, 0xaa] && sane).then_some(Self { sector: *sector })
+        let sane = (0..4).all(|index| matches!(sector[TABLE + index * ENTRY], 0 | 0x80));
+        (sector[510..] == [0x55, 0xaa] && sane).then_some(Self { sector: Box::new(*sector) })
     }
 
     /// The partitions, by number.
@@ -106,7 +106,7 @@ impl Mbr {
 
     /// The sector to write.
     pub fn encode(&self) -> [u8; 512] {
-        self.sector
+        *self.sector
     }
 }
 

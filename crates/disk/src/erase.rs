@@ -1,5 +1,5 @@
 //! Erasing: the metadata that makes a disk look used, or everything on it, with evidence of what was done.
-//! Does not speak ATA secure erase or NVMe sanitize.
+//! Does not speak ATA secure erase or `NVMe` sanitize.
 
 use std::fs::File;
 use std::sync::atomic::Ordering;

@@ -56,7 +56,8 @@ pub struct Fat<S> {
     source: S,
     width: Width,
     cluster_size: usize,
-    fat_at: u64,
+    /// Where the first file allocation table starts, in bytes.
+    table_at: u64,
     root: Root,
     data_at: u64,
     clusters: u32,
@@ -110,7 +111,7 @@ impl<S: ReadAt> Fat<S> {
             source,
             width,
             cluster_size,
-            fat_at: reserved * sector,
+            table_at: reserved * sector,
             root,
             data_at: data * sector,
             clusters,
@@ -192,7 +193,7 @@ impl<S: ReadAt> Fat<S> {
             Width::Fat16 => (n * 2, 2),
             Width::Fat32 => (n * 4, 4),
         };
-        self.source.read_exact_at(self.fat_at + at, &mut field[..len])?;
+        self.source.read_exact_at(self.table_at + at, &mut field[..len])?;
         let value = u32::from_le_bytes(field);
         let (value, end) = match self.width {
             Width::Fat12 if cluster & 1 == 1 => (value >> 4, 0xff8),

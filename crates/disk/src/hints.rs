@@ -176,7 +176,7 @@ fn describe(disks: &[DiskInfo]) -> String {
                 ("by_path", &disk.by_path),
             ];
             for (key, value) in texts.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
-                line.push_str(&format!(", {key} {value:?}"));
+                line.extend([", ", key, " ", &format!("{value:?}")]);
             }
             line.push_str(if disk.rotational { ", rotational)" } else { ", not rotational)" });
             line

@@ -59,7 +59,7 @@ pub struct DiskInfo {
 /// Names of block devices that are no disks: memory, loop, removable media, parts and maps of other devices.
 const NO_DISKS: &[&str] = &["loop", "ram", "zram", "sr", "fd", "dm-", "nbd", "mtdblock", "zd"];
 
-/// The machine's disks, by name. Devices without a medium (size 0), hidden NVMe paths and the boot partitions of
+/// The machine's disks, by name. Devices without a medium (size 0), hidden `NVMe` paths and the boot partitions of
 /// MMC are left out.
 pub fn list(roots: &Roots) -> Result<Vec<DiskInfo>, DiskError> {
     let directory = roots.sys.join("block");
@@ -118,7 +118,7 @@ fn attribute(path: &Path) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Serial number: NVMe, MMC and virtio have a file, SCSI and ATA a vital product data page 0x80 (SPC-5, 7.7.18:
+/// Serial number: `NVMe`, MMC and virtio have a file, SCSI and ATA a vital product data page 0x80 (SPC-5, 7.7.18:
 /// four bytes of header, then ASCII).
 fn serial(dir: &Path) -> Option<String> {
     let page = || {
@@ -142,7 +142,7 @@ struct Wwn {
 }
 
 impl Wwn {
-    /// The kernel writes `naa.` and 16 or 32 digits for SCSI and ATA, `eui.`, `nvme.` or `uuid.` for NVMe. udev's
+    /// The kernel writes `naa.` and 16 or 32 digits for SCSI and ATA, `eui.`, `nvme.` or `uuid.` for `NVMe`. udev's
     /// names, which hints are written in, have `0x` for `naa.` and split NAA 6 in two halves.
     fn of(dir: &Path) -> Self {
         let Some(id) = attribute(&dir.join("wwid")).or_else(|| attribute(&dir.join("device/wwid"))) else {
@@ -220,9 +220,8 @@ impl Way {
             "usb" => {
                 let interface =
                     self.parts.iter().rev().find(|part| part.contains('-') && part.contains(':'))?;
-                let (port, interface) = interface.split_once('-')?;
-                let _bus = port;
-                format!("-usb-0:{interface}-scsi-{}", format_args!("0:{}", hctl?.split_once(':')?.1))
+                let (_, port) = interface.split_once('-')?;
+                format!("-usb-0:{port}-scsi-0:{}", hctl?.split_once(':')?.1)
             }
             _ => return None,
         };

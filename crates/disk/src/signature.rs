@@ -18,7 +18,7 @@ pub struct Signature {
 
 /// Where to find a kind: magic at an offset, label and UUID at others (0 means none).
 struct Kind {
-    kind: &'static str,
+    name: &'static str,
     magic_at: usize,
     magic: &'static [u8],
     uuid_at: usize,
@@ -27,13 +27,13 @@ struct Kind {
 }
 
 const fn kind(
-    kind: &'static str,
+    name: &'static str,
     magic_at: usize,
     magic: &'static [u8],
     uuid_at: usize,
     label: (usize, usize),
 ) -> Kind {
-    Kind { kind, magic_at, magic, uuid_at, label_at: label.0, label_len: label.1 }
+    Kind { name, magic_at, magic, uuid_at, label_at: label.0, label_len: label.1 }
 }
 
 const KINDS: &[Kind] = &[
@@ -59,7 +59,7 @@ pub fn probe(device: &BlockDevice, start: u64, size: u64) -> Result<Option<Signa
     let head = device.read_vec(start, usize::try_from(len).unwrap_or(0))?;
     if let Some(found) = KINDS.iter().find(|kind| has(&head, kind.magic_at, kind.magic)) {
         return Ok(Some(Signature {
-            kind: found.kind,
+            kind: found.name,
             label: text(&head, found.label_at, found.label_len),
             uuid: uuid(&head, found.uuid_at),
         }));

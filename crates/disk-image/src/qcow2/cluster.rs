@@ -47,7 +47,7 @@ impl Mapping {
             return Ok(Self::Zero);
         }
         // Offset 0 is the header's; a cluster there is no cluster of the disk.
-        if offset % header.cluster_size() != 0 {
+        if !offset.is_multiple_of(header.cluster_size()) {
             return Err(broken("cluster offset", entry));
         }
         Ok(Self::Data { offset })
@@ -57,7 +57,7 @@ impl Mapping {
 /// Where the second-level table of a first-level entry is; `None` when all it maps is zero.
 pub(super) fn l2_offset(entry: u64, header: &Header) -> Result<Option<u64>, Qcow2Error> {
     let offset = entry & OFFSET_MASK;
-    if offset % header.cluster_size() != 0 {
+    if !offset.is_multiple_of(header.cluster_size()) {
         return Err(broken("second-level table offset", entry));
     }
     Ok((offset != 0).then_some(offset))

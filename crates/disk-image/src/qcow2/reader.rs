@@ -81,7 +81,7 @@ impl<S: ReadAt> Reader<S> {
     fn read_host(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), Qcow2Error> {
         let count =
             self.source.fill_at(offset, buffer).map_err(|source| Qcow2Error::Read { offset, source })?;
-        if count == 0 && offset % self.header.cluster_size() == 0 {
+        if count == 0 && offset.is_multiple_of(self.header.cluster_size()) {
             return Err(Qcow2Error::Truncated { what: "data", end: offset });
         }
         buffer[count..].fill(0);

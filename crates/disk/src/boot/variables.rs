@@ -64,7 +64,7 @@ impl EfiVars {
 
     /// Numbers and descriptions of all boot entries, by number.
     pub fn boot_entries(&self) -> Result<Vec<(u16, String)>, DiskError> {
-        let failed = |source| self.failed("list", "Boot####", source);
+        let failed = |source| failed_to("list", "Boot####", source);
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
@@ -87,11 +87,11 @@ impl EfiVars {
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, DiskError> {
         match fs::read(self.path(name)) {
             Ok(bytes) if bytes.len() > MOST => {
-                Err(self.failed("read", name, io::Error::from(io::ErrorKind::FileTooLarge)))
+                Err(failed_to("read", name, io::Error::from(io::ErrorKind::FileTooLarge)))
             }
             Ok(bytes) => Ok(Some(bytes.get(4..).unwrap_or_default().to_vec())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed("read", name, error)),
+            Err(error) => Err(failed_to("read", name, error)),
         }
     }
 
@@ -99,7 +99,7 @@ impl EfiVars {
     /// immutable.
     pub fn write(&self, name: &str, value: &[u8]) -> Result<(), DiskError> {
         let path = self.path(name);
-        let failed = |source| self.failed("write", name, source);
+        let failed = |source| failed_to("write", name, source);
         make_mutable(&path).map_err(failed)?;
         let mut file = OpenOptions::new()
             .write(true)
@@ -120,7 +120,7 @@ impl EfiVars {
         let path = self.path(name);
         let removed = make_mutable(&path).and_then(|()| fs::remove_file(&path));
         match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", name, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed_to("remove", name, error)),
             _ => Ok(()),
         }
     }
@@ -129,14 +129,14 @@ impl EfiVars {
         self.directory.join(format!("{name}-{GLOBAL}"))
     }
 
-    fn failed(&self, action: &'static str, name: &str, source: io::Error) -> DiskError {
-        DiskError::EfiVariable { action, name: name.to_owned(), source }
-    }
-
     /// Truncating a variable would delete it.
     fn is_efivarfs(&self) -> bool {
         rustix::fs::statfs(&self.directory).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(EFIVARFS))
     }
+}
+
+fn failed_to(action: &'static str, name: &str, source: io::Error) -> DiskError {
+    DiskError::EfiVariable { action, name: name.to_owned(), source }
 }
 
 fn boot_name(number: u16) -> String {
