@@ -67,7 +67,7 @@ pub enum DbError {
         marker: String,
     },
     /// The row names another one that is not there.
-    #[error("{what} refers to something that is not there")]
+    #[error("the {what} refers to something that is not there")]
     MissingReference {
         /// What was written.
         what: &'static str,
@@ -202,6 +202,14 @@ impl DbError {
     pub(crate) fn with_value(mut self, value_of: impl FnOnce(&str) -> String) -> Self {
         if let Self::Duplicate { field, value } = &mut self {
             *value = value_of(field);
+        }
+        self
+    }
+
+    /// Says what a [`DbError::MissingReference`] is about.
+    pub(crate) fn about(mut self, noun: &'static str) -> Self {
+        if let Self::MissingReference { what, .. } = &mut self {
+            *what = noun;
         }
         self
     }

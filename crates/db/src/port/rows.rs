@@ -88,7 +88,7 @@ pub(crate) fn create(session: &mut dyn Session, mut port: Port) -> Result<Port, 
     let mut params = vec![port.created_at.param()];
     params.extend(COLUMNS.iter().map(|column| (column.param)(&port)));
     let id = first(session, &INSERT, &params, |row| row.take(0))
-        .map_err(|error| error.with_value(|field| taken(&port, field)))?
+        .map_err(|error| error.with_value(|field| taken(&port, field)).about("port"))?
         .ok_or(DbError::Closed)?;
     port.id = id;
     Ok(port)
@@ -120,7 +120,7 @@ pub(crate) fn update(session: &mut dyn Session, before: &Port, mut after: Port) 
     ));
     let written = session
         .execute((&statement).into(), &params)
-        .map_err(|error| error.with_value(|field| taken(&after, field)))?;
+        .map_err(|error| error.with_value(|field| taken(&after, field)).about("port"))?;
     drop(params);
     if written == 0 {
         let (what, key) = ("port", before.uuid.to_string());

@@ -28,7 +28,7 @@ pub(super) fn classify(error: tokio_postgres::Error, statement: &str) -> DbError
             DbError::Duplicate { field: field(column), value: String::new() }
         }
         code if *code == SqlState::FOREIGN_KEY_VIOLATION => {
-            DbError::MissingReference { what: "the row", source: Cause::new(error) }
+            DbError::MissingReference { what: "row", source: Cause::new(error) }
         }
         code if *code == SqlState::DISK_FULL => DbError::Full { source: Cause::new(error) },
         code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {

@@ -93,7 +93,7 @@ pub(super) fn classify(error: rusqlite::Error, statement: &str) -> DbError {
             DbError::Duplicate { field: crate::error::field(column), value: String::new() }
         }
         (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => {
-            DbError::MissingReference { what: "the row", source: Cause::new(error) }
+            DbError::MissingReference { what: "row", source: Cause::new(error) }
         }
         (ErrorCode::DiskFull, _) => DbError::Full { source: Cause::new(error) },
         (ErrorCode::ReadOnly, _) => DbError::ReadOnly { source: Cause::new(error) },

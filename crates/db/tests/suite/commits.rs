@@ -1,0 +1,279 @@
+//! Decisions with all that belongs to them; flows, journal, history, events, wake-ups; users and settings.
+
+use std::time::Duration;
+
+use db::{
+    Commit, Db, DbError, FlowChange, FlowRow, HISTORY_PER_NODE, HistoryQuery, JournalWrite, NewEvent, Scope,
+    Wakeup,
+};
+use model::{FlowId, HistoryUuid, Node, NodeUuid, ProvisionState, Secret, Timestamp};
+
+use crate::fixtures::{bare, store, time};
+use crate::nodes::entry;
+
+fn flow(node: NodeUuid, deadline_at: Option<i64>) -> FlowRow {
+    FlowRow {
+        node,
+        flow: FlowId::random(),
+        kind: "deploy".to_owned(),
+        record: r#"{"cursor": 3}"#.to_owned(),
+        deadline_at: deadline_at.map(time),
+        updated_at: time(10),
+    }
+}
+
+fn intent(flow: FlowId, seq: i64) -> JournalWrite {
+    JournalWrite::Intent {
+        flow,
+        seq,
+        step: "write_image".to_owned(),
+        effect: format!("effect {seq}"),
+        at: time(seq),
+    }
+}
+
+fn event(kind: &str, node: Option<NodeUuid>) -> NewEvent {
+    NewEvent { kind: kind.to_owned(), node, payload: r#"{"a": 1}"#.to_owned(), at: time(20) }
+}
+
+fn whole(before: &Node) -> (Commit, FlowRow) {
+    let mut after = before.clone();
+    after.provision_state = ProvisionState::Deploying;
+    let mut commit = Commit::new(before.clone(), after);
+    let row = flow(before.uuid, Some(30));
+    commit.flow = FlowChange::Put(row.clone());
+    commit.journal = vec![
+        intent(row.flow, 1),
+        JournalWrite::Outcome { flow: row.flow, seq: 1, outcome: "done".to_owned(), at: time(2) },
+        intent(row.flow, 2),
+    ];
+    commit.history = vec![entry("first", 1), entry("second", 2)];
+    commit.events = vec![event("one", Some(before.uuid)), event("two", None)];
+    commit.notices = vec![("conductor".to_owned(), before.uuid.to_string())];
+    (commit, row)
+}
+
+fn history(node: NodeUuid) -> HistoryQuery {
+    HistoryQuery { node, descending: false, marker: None, limit: 1000 }
+}
+
+pub(crate) async fn a_decision_is_recorded_whole(db: Db) {
+    let before = db.create_node(bare()).await.unwrap();
+    let (commit, row) = whole(&before);
+    let entries = commit.history.clone();
+    let after = db.commit(commit).await.unwrap();
+    assert_eq!((after.revision, after.provision_state), (2, ProvisionState::Deploying));
+    assert_eq!(db.get_node(&before.uuid.into(), &Scope::All).await.unwrap(), Some(after.clone()));
+    assert_eq!(db.flow_of(before.uuid).await.unwrap(), Some(row.clone()));
+    assert_eq!(db.list_flows().await.unwrap(), [row.clone()]);
+    let journal = db.journal_of_flow(row.flow).await.unwrap();
+    let lines: Vec<_> =
+        journal.iter().map(|line| (line.seq, line.outcome.as_deref(), line.outcome_at)).collect();
+    assert_eq!(lines, [(1, Some("done"), Some(time(2))), (2, None, None)]);
+    let mut newest_first = db.journal(before.uuid, 10).await.unwrap();
+    newest_first.reverse();
+    assert_eq!(newest_first, journal);
+    assert_eq!(db.history(&history(before.uuid)).await.unwrap(), entries);
+    let events = db.events_after(0, 10).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(events[0].node, Some(before.uuid));
+
+    // The flow goes on, then ends.
+    let mut commit = Commit::new(after.clone(), after);
+    let moved = FlowRow { record: "{}".to_owned(), deadline_at: None, ..row };
+    commit.flow = FlowChange::Put(moved.clone());
+    let after = db.commit(commit).await.unwrap();
+    assert_eq!(after.revision, 3, "a decision about the flow alone is a write of the node, too");
+    assert_eq!(db.flow_of(before.uuid).await.unwrap(), Some(moved));
+    let mut commit = Commit::new(after.clone(), after);
+    commit.flow = FlowChange::Remove;
+    db.commit(commit).await.unwrap();
+    assert_eq!(db.flow_of(before.uuid).await.unwrap(), None);
+    assert_eq!(db.journal_of_flow(journal[0].flow).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn a_refused_decision_leaves_nothing(db: Db) {
+    let stale = db.create_node(bare()).await.unwrap();
+    let current = db.update_node(&stale, stale.clone()).await.unwrap();
+    let (commit, row) = whole(&stale);
+    assert!(matches!(db.commit(commit).await, Err(DbError::Conflict { .. })));
+    // Refused late: the outcome of an effect that was never intended.
+    let (mut commit, _) = whole(&current);
+    commit.journal.push(JournalWrite::Outcome {
+        flow: row.flow,
+        seq: 99,
+        outcome: String::new(),
+        at: time(1),
+    });
+    assert!(matches!(db.commit(commit).await, Err(DbError::NotFound { what: "journal line", .. })));
+    // Refused late: an effect that is in the journal already.
+    let (mut commit, _) = whole(&current);
+    let first = commit.journal[0].clone();
+    commit.journal.push(first);
+    assert!(matches!(db.commit(commit).await, Err(DbError::Duplicate { .. })));
+    assert_eq!(db.get_node(&stale.uuid.into(), &Scope::All).await.unwrap(), Some(current));
+    assert_eq!(db.flow_of(stale.uuid).await.unwrap(), None);
+    assert!(db.journal(stale.uuid, 10).await.unwrap().is_empty());
+    assert!(db.history(&history(stale.uuid)).await.unwrap().is_empty());
+    assert!(db.events_after(0, 10).await.unwrap().is_empty());
+}
+
+pub(crate) async fn flows_come_due(db: Db) {
+    assert_eq!(db.next_deadline().await.unwrap(), None);
+    let nodes = store(&db, vec![bare(), bare(), bare(), bare()]).await;
+    for (node, deadline) in nodes.iter().zip([Some(300), None, Some(100), Some(200)]) {
+        let mut commit = Commit::new(node.clone(), node.clone());
+        commit.flow = FlowChange::Put(flow(node.uuid, deadline));
+        db.commit(commit).await.unwrap();
+    }
+    assert_eq!(db.next_deadline().await.unwrap(), Some(time(100)));
+    let due = |now, limit| {
+        let db = db.clone();
+        async move {
+            let flows = db.due_flows(time(now), limit).await.unwrap();
+            flows.iter().map(|flow| flow.node).collect::<Vec<_>>()
+        }
+    };
+    assert!(due(99, 10).await.is_empty());
+    assert_eq!(due(200, 10).await, [nodes[2].uuid, nodes[3].uuid]);
+    assert_eq!(due(1000, 2).await, [nodes[2].uuid, nodes[3].uuid]);
+    assert_eq!(db.list_flows().await.unwrap().len(), 4);
+}
+
+pub(crate) async fn the_journal_is_bounded(db: Db) {
+    let mut node = db.create_node(bare()).await.unwrap();
+    let run = FlowId::random();
+    for round in 0..6 {
+        let mut commit = Commit::new(node.clone(), node);
+        commit.journal = (round * 100..(round + 1) * 100).map(|seq| intent(run, seq)).collect();
+        node = db.commit(commit).await.unwrap();
+    }
+    assert_eq!(db.journal(node.uuid, 10_000).await.unwrap().len(), 600, "an open flow keeps all");
+    let mut commit = Commit::new(node.clone(), node);
+    commit.flow = FlowChange::Remove;
+    let node = db.commit(commit).await.unwrap();
+    let left = db.journal_of_flow(run).await.unwrap();
+    assert_eq!(left.len(), 500);
+    assert_eq!((left[0].seq, left[499].seq), (100, 599));
+    assert_eq!(db.journal(node.uuid, 1).await.unwrap()[0].seq, 599);
+}
+
+pub(crate) async fn history_is_paged_and_bounded(db: Db) {
+    let [mut node, other] = <[Node; 2]>::try_from(store(&db, vec![bare(), bare()]).await).unwrap();
+    let mut commit = Commit::new(other.clone(), other.clone());
+    commit.history = vec![entry("of another", 1)];
+    db.commit(commit).await.unwrap();
+    for round in 0..4 {
+        let mut commit = Commit::new(node.clone(), node);
+        commit.history = (0..100).map(|index| entry(&format!("{round}.{index}"), round)).collect();
+        node = db.commit(commit).await.unwrap();
+    }
+    let all = db.history(&history(node.uuid)).await.unwrap();
+    assert_eq!(all.len(), HISTORY_PER_NODE);
+    assert_eq!(all[0].event, "1.0");
+    assert_eq!(all[299].event, "3.99");
+    for descending in [false, true] {
+        let mut page = HistoryQuery { descending, limit: 70, ..history(node.uuid) };
+        let mut paged = Vec::new();
+        loop {
+            let entries = db.history(&page).await.unwrap();
+            let Some(last) = entries.last() else { break };
+            page.marker = Some(last.uuid);
+            paged.extend(entries);
+        }
+        if descending {
+            paged.reverse();
+        }
+        assert_eq!(paged, all);
+    }
+    assert_eq!(db.history_entry(node.uuid, all[7].uuid).await.unwrap(), Some(all[7].clone()));
+    assert_eq!(db.history_entry(other.uuid, all[7].uuid).await.unwrap(), None);
+    let query = HistoryQuery { marker: Some(HistoryUuid::random()), ..history(node.uuid) };
+    assert!(matches!(db.history(&query).await, Err(DbError::MarkerNotFound { .. })));
+    assert_eq!(db.history(&history(other.uuid)).await.unwrap().len(), 1);
+}
+
+/// Whoever follows the events sees each once, and in order, while many write them.
+pub(crate) async fn events_are_numbered_in_order(db: Db) {
+    assert_eq!(db.last_event().await.unwrap(), 0);
+    let writers: Vec<_> = (0..16)
+        .map(|writer| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                for index in 0..10 {
+                    let pair = vec![event(&format!("{writer}.{index}.a"), None), event("b", None)];
+                    db.record_events(pair).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut seen: Vec<String> = Vec::new();
+    let mut last = 0;
+    while seen.len() < 320 {
+        let events = db.events_after(last, 50).await.unwrap();
+        for event in events {
+            assert!(event.id > last);
+            last = event.id;
+            seen.push(event.kind);
+        }
+        tokio::task::yield_now().await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(db.last_event().await.unwrap(), last);
+    assert!(db.events_after(last, 1).await.unwrap().is_empty());
+    let mut firsts: Vec<_> = seen.iter().filter(|kind| *kind != "b").collect();
+    firsts.sort();
+    firsts.dedup();
+    assert_eq!(firsts.len(), 160);
+    assert_eq!(db.prune_events(time(20)).await.unwrap(), 0);
+    assert_eq!(db.prune_events(time(21)).await.unwrap(), 320);
+}
+
+pub(crate) async fn wake_ups_follow_the_commit(db: Db) {
+    let before = db.create_node(bare()).await.unwrap();
+    let mut wakeups = db.wakeups();
+    let (mut refused, _) = whole(&before);
+    refused.before.revision = 77;
+    refused.notices = vec![("conductor".to_owned(), "refused".to_owned())];
+    assert!(db.commit(refused).await.is_err());
+    let (commit, _) = whole(&before);
+    db.commit(commit).await.unwrap();
+    db.notify("api", "a b\nc").await.unwrap();
+    let mut next =
+        async || tokio::time::timeout(Duration::from_secs(10), wakeups.recv()).await.unwrap().unwrap();
+    let notice = |channel: &str, payload: &str| Wakeup::Notice {
+        channel: channel.to_owned(),
+        payload: payload.to_owned(),
+    };
+    assert_eq!(next().await, notice("conductor", &before.uuid.to_string()));
+    assert_eq!(next().await, notice("api", "a b\nc"));
+    let long = "x".repeat(8000);
+    assert!(matches!(
+        db.notify("api", &long).await,
+        Err(DbError::NoticeTooLong { limit: 7000, found: 8003 })
+    ));
+}
+
+pub(crate) async fn users_and_settings(db: Db) {
+    assert_eq!(db.get_user("admin").await.unwrap(), None);
+    db.put_user("admin", &Secret::new("$2y$one")).await.unwrap();
+    db.put_user("watch", &Secret::new("$2y$two")).await.unwrap();
+    let user = db.get_user("admin").await.unwrap().unwrap();
+    assert_eq!((user.password_hash.expose(), user.updated_at), ("$2y$one", None));
+    assert!(!format!("{user:?}").contains("$2y$"));
+    db.put_user("admin", &Secret::new("$2y$three")).await.unwrap();
+    let changed = db.get_user("admin").await.unwrap().unwrap();
+    assert_eq!((changed.password_hash.expose(), changed.created_at), ("$2y$three", user.created_at));
+    assert!(changed.updated_at.is_some_and(|time| time <= Timestamp::now()));
+    assert_eq!(db.list_users().await.unwrap(), ["admin", "watch"]);
+    db.delete_user("watch").await.unwrap();
+    assert!(matches!(db.delete_user("watch").await, Err(DbError::NotFound { .. })));
+
+    assert_eq!(db.get_setting("site").await.unwrap(), None);
+    assert_eq!(db.setting_or("site", "one").await.unwrap(), "one");
+    assert_eq!(db.setting_or("site", "two").await.unwrap(), "one");
+    db.put_setting("site", "three").await.unwrap();
+    assert_eq!(db.get_setting("site").await.unwrap().as_deref(), Some("three"));
+}

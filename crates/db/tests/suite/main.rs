@@ -1,0 +1,109 @@
+//! Every operation on both engines: the same cases run on SQLite, each in a test of its own, and on a PostgreSQL server
+//! that the test starts for itself. What only one engine has is in `sqlite_only` and `postgres_only`.
+
+mod commits;
+mod conductors;
+mod crash;
+mod fixtures;
+mod nodes;
+mod paging;
+mod ports;
+mod postgres_only;
+mod server;
+mod sqlite_only;
+
+use db::{Db, Options};
+use futures_util::future::BoxFuture;
+
+type Case = (&'static str, fn(Db) -> BoxFuture<'static, ()>);
+
+macro_rules! cases {
+    ($($module:ident: $($case:ident)*;)*) => {
+        const CASES: &[Case] = &[$($((
+            concat!(stringify!($module), "::", stringify!($case)),
+            |db| Box::pin($module::$case(db)),
+        ),)*)*];
+
+        mod sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let dir = tempfile::tempdir().unwrap();
+                    let db = crate::sqlite_in(&dir).await;
+                    crate::$module::$case(db.clone()).await;
+                    db.close().await;
+                })*
+            })*
+        }
+    };
+}
+
+cases! {
+    nodes:
+        every_field_comes_back
+        every_changed_field_is_written
+        absent_values_come_back
+        keys_find_the_node
+        duplicates_name_the_field
+        a_stale_write_is_a_conflict
+        a_write_of_what_is_gone_is_not_found
+        deletion_takes_what_belongs_to_the_node
+        traits_are_kept_in_order
+        each_filter_selects
+        all_filters_fit_together
+        sets_may_be_empty_or_large
+        description_is_searched_literally
+        a_project_sees_what_it_owns_or_leases
+        shards_are_counted
+        a_request_costs_few_statements
+        thirty_two_writers_lose_nothing
+        failures_in_a_group_harm_nobody;
+    paging:
+        pages_have_no_gap_and_no_duplicate
+        an_unknown_marker_is_told
+        a_hidden_marker_is_unknown;
+    ports:
+        every_field_comes_back
+        keys_find_the_port
+        duplicates_name_the_field
+        a_stale_write_is_a_conflict
+        a_port_needs_its_node
+        each_filter_selects
+        a_project_sees_its_nodes_ports
+        pages_have_no_gap_and_no_duplicate;
+    commits:
+        a_decision_is_recorded_whole
+        a_refused_decision_leaves_nothing
+        flows_come_due
+        the_journal_is_bounded
+        history_is_paged_and_bounded
+        events_are_numbered_in_order
+        wake_ups_follow_the_commit
+        users_and_settings;
+    conductors:
+        a_conductor_registers_and_leaves
+        hardware_is_what_online_conductors_offer
+        every_statement_fits_the_schema
+        opening_again_finds_everything_done;
+}
+
+/// A fresh SQLite store.
+async fn sqlite_in(dir: &tempfile::TempDir) -> Db {
+    let url = db::DatabaseUrl::sqlite(dir.path().join("test.db"));
+    Db::open(&Options::new(url)).await.unwrap()
+}
+
+/// All cases, one after another on one server, each in a database of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres() {
+    let server = server::TempPg::start().await;
+    for (index, (name, case)) in CASES.iter().enumerate() {
+        println!("postgres {name}");
+        let url = server.create_database(&format!("case_{index}")).await;
+        let db = Db::open(&Options::new(url.parse().unwrap())).await.unwrap();
+        case(db.clone()).await;
+        db.close().await;
+    }
+    postgres_only::all(&server).await;
+    server.stop().await;
+}

@@ -1,0 +1,80 @@
+//! What only a server has: several processes, a connection that breaks, no answer at all.
+
+use std::time::Duration;
+
+use db::{Db, DbError, Options, Wakeup};
+
+use crate::fixtures::{everything, full};
+use crate::server::TempPg;
+
+async fn open(url: &str) -> Result<Db, DbError> {
+    Db::open(&Options::new(url.parse().unwrap())).await
+}
+
+pub(crate) async fn all(server: &TempPg) {
+    many_may_open_a_new_database_at_once(server).await;
+    wake_ups_cross_processes_and_survive_a_broken_connection(server).await;
+    a_newer_database_is_refused(server).await;
+    a_server_that_is_not_there_is_said(server).await;
+}
+
+async fn many_may_open_a_new_database_at_once(server: &TempPg) {
+    let url = server.create_database("many").await;
+    let opening: Vec<_> = (0..3)
+        .map(|index| {
+            let url = url.clone();
+            tokio::spawn(async move {
+                let db = open(&url).await.unwrap();
+                db.create_node(full(&index.to_string())).await.unwrap();
+                db
+            })
+        })
+        .collect();
+    for db in opening {
+        db.await.unwrap().close().await;
+    }
+    let db = open(&url).await.unwrap();
+    assert_eq!(db.list_nodes(&everything()).await.unwrap().len(), 3);
+    db.close().await;
+}
+
+async fn wake_ups_cross_processes_and_survive_a_broken_connection(server: &TempPg) {
+    let url = server.create_database("wakeups").await;
+    let (one, other) = (open(&url).await.unwrap(), open(&url).await.unwrap());
+    let mut wakeups = one.wakeups();
+    let mut next =
+        async || tokio::time::timeout(Duration::from_secs(20), wakeups.recv()).await.unwrap().unwrap();
+    let notice = |payload: &str| Wakeup::Notice { channel: "c".to_owned(), payload: payload.to_owned() };
+    other.notify("c", "1").await.unwrap();
+    assert_eq!(next().await, notice("1"));
+    server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'wakeups'").await;
+    assert_eq!(next().await, Wakeup::MayHaveMissed);
+    // The pool's connections are gone, too: an operation or two may fail, then all is well.
+    let mut failures = 0;
+    while let Err(error) = other.notify("c", "2").await {
+        assert!(error.is_transient(), "{error:?}");
+        failures += 1;
+        assert!(failures < 5);
+    }
+    assert_eq!(next().await, notice("2"));
+    one.close().await;
+    other.close().await;
+}
+
+async fn a_newer_database_is_refused(server: &TempPg) {
+    let url = server.create_database("newer").await;
+    open(&url).await.unwrap().close().await;
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("INSERT INTO schema_migrations VALUES (99, 'future', 'x')").await.unwrap();
+    assert!(matches!(open(&url).await, Err(DbError::TooNew { found: 99, known: 2 })));
+}
+
+async fn a_server_that_is_not_there_is_said(server: &TempPg) {
+    let error = open(&server.url("nobody_made_this")).await.unwrap_err();
+    assert!(matches!(error, DbError::Unreachable { .. }), "{error:?}");
+    let error = open("postgres://postgres:hush@127.0.0.1:1/x").await.unwrap_err();
+    assert!(matches!(error, DbError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("does not answer"), "{error}");
+    assert!(!format!("{error:?}").contains("hush"));
+}

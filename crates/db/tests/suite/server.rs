@@ -1,0 +1,101 @@
+//! A PostgreSQL server of the test's own: Debian's binaries, a temporary directory, a Unix socket, no network.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hostcmd::{Child, Command};
+use tempfile::TempDir;
+
+const SHORT: Duration = Duration::from_secs(60);
+
+pub(crate) struct TempPg {
+    dir: TempDir,
+    server: Child,
+}
+
+impl TempPg {
+    /// Starts a server; fails when PostgreSQL is not installed.
+    pub(crate) async fn start() -> Self {
+        let bin = binaries();
+        let dir = tempfile::Builder::new().prefix("wrought-pg-").tempdir_in("/tmp").unwrap();
+        let root = Command::new("id").arg("-u").run(SHORT).await.unwrap().stdout_text().trim() == "0";
+        if root {
+            // The server refuses to run as root.
+            Command::new("chown").arg("postgres").arg(dir.path()).run(SHORT).await.unwrap();
+        }
+        let data = dir.path().join("data");
+        let initdb = command(&bin, "initdb", root)
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .arg(&data);
+        initdb.run(SHORT).await.unwrap();
+        let server = command(&bin, "postgres", root)
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(dir.path())
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"])
+            .cwd("/tmp")
+            .spawn(dir.path().join("server.log"))
+            .unwrap();
+        let pg = Self { dir, server };
+        pg.wait_until_ready().await;
+        pg
+    }
+
+    /// The address of a database of this server.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@/{database}?host={}", self.dir.path().display())
+    }
+
+    /// Makes an empty database; its address. Its default collation is not the one the schema asks for.
+    pub(crate) async fn create_database(&self, name: &str) -> String {
+        self.run(&format!("CREATE DATABASE {name}")).await;
+        self.url(name)
+    }
+
+    /// Runs a statement as the administrator.
+    pub(crate) async fn run(&self, statement: &str) {
+        let (client, connection) =
+            tokio_postgres::connect(&self.url("postgres"), tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute(statement).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.server.stop(Duration::from_secs(20)).await.unwrap();
+    }
+
+    async fn wait_until_ready(&self) {
+        for _ in 0..300 {
+            if let Ok((_client, _connection)) =
+                tokio_postgres::connect(&self.url("postgres"), tokio_postgres::NoTls).await
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("PostgreSQL did not start: {}", self.server.log_tail());
+    }
+}
+
+fn command(bin: &Path, program: &str, root: bool) -> Command {
+    let program = bin.join(program);
+    if root {
+        Command::new("runuser").args(["-u", "postgres", "--"]).arg(program)
+    } else {
+        Command::new(program)
+    }
+}
+
+/// The newest version that Debian installed.
+fn binaries() -> PathBuf {
+    let found = std::fs::read_dir("/usr/lib/postgresql").ok().and_then(|versions| {
+        let mut versions: Vec<PathBuf> = versions.map(|entry| entry.unwrap().path().join("bin")).collect();
+        versions.retain(|bin| bin.join("initdb").exists());
+        versions.sort();
+        versions.pop()
+    });
+    found.expect("PostgreSQL is not installed: run `cargo xtask setup`")
+}
