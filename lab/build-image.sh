@@ -75,7 +75,13 @@ mkdir -p "$R/etc/acpi/PWRF"; printf '#!/bin/sh\necho LAB-OS-POWEROFF > /dev/ttyS
 chmod +x "$R/etc/rc" "$R/etc/udhcpc" "$R/etc/acpi/PWRF/00000080"
 cat > "$R/boot/grub/grub.cfg" <<'X'
 set timeout=0
-menuentry lab { linux /boot/vmlinuz console=ttyS0 quiet; initrd /boot/initrd.img }
+set args="console=ttyS0 quiet edd=off nokaslr"
+# By BIOS, GRUB's `linux` moves the kernel byte by byte, which takes an emulated processor four seconds.
+if [ $grub_platform = pc ]; then
+  menuentry lab { linux16 /boot/vmlinuz $args; initrd16 /boot/initrd.img }
+else
+  menuentry lab { linux /boot/vmlinuz $args; initrd /boot/initrd.img }
+fi
 X
 find "$R" -exec touch -h -d @$SOURCE_DATE_EPOCH {} +
 
@@ -92,7 +98,7 @@ MODS="part_gpt ext2 search search_label normal linux configfile test"
 grub-mkimage -O x86_64-efi -o "$T/bootx64.efi" -c "$T/early.cfg" -p /boot/grub $MODS fat efi_gop
 touch -d @$SOURCE_DATE_EPOCH "$T/bootx64.efi"
 mmd -i "$T/esp" ::EFI ::EFI/BOOT; mcopy -m -i "$T/esp" "$T/bootx64.efi" ::EFI/BOOT/BOOTX64.EFI
-grub-mkimage -O i386-pc -o "$T/core.img" -c "$T/early.cfg" -p /boot/grub $MODS biosdisk
+grub-mkimage -O i386-pc -o "$T/core.img" -c "$T/early.cfg" -p /boot/grub $MODS biosdisk linux16
 dd if="$T/esp" of="$RAW" bs=512 seek="$S2" conv=notrunc status=none
 dd if="$T/ext4" of="$RAW" bs=1M oflag=seek_bytes seek=$((S3 * 512)) conv=notrunc,sparse status=none
 # GRUB for BIOS by hand, as grub-bios-setup does it on a block device: core.img into the BIOS boot partition, the code
