@@ -127,6 +127,12 @@ impl AgentClient {
         Ok(list.commands)
     }
 
+    /// `GET /v1/status`.
+    pub(crate) async fn status(&self) -> Result<Value, AgentError> {
+        let url = self.commands.join("../status").map_err(|_| AgentError::BadUrl)?;
+        self.get(url, "status", self.options.command_timeout).await
+    }
+
     /// State of one command. With a `wait` the agent answers when the command has ended, or this method when the wait
     /// is over: then with the state it is in.
     pub async fn poll(&self, command_id: &str, wait: Option<Duration>) -> Result<CommandResult, AgentError> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use conductor_api::{AgentProgress, Heartbeat, Lookup, LookupReply, RequestError};
-use db::{NodeKey, PortKey};
+use db::{NodeKey, PortKey, Scope};
 use model::{JsonObject, Node, NodeUuid, ProvisionState as S, Secret, Timestamp};
 use provision::{Decision, Input, decide};
 use rand::Rng;
@@ -186,11 +186,13 @@ impl Engine {
     async fn find_node(&self, lookup: &Lookup) -> Result<Option<Node>, RequestError> {
         let store = |error: db::DbError| RequestError::Internal(error.to_string());
         if let Some(uuid) = lookup.node_uuid {
-            return self.db.get_node(&NodeKey::Uuid(uuid)).await.map_err(store);
+            return self.db.get_node(&NodeKey::Uuid(uuid), &Scope::All).await.map_err(store);
         }
         let mut owner = None;
         for address in &lookup.addresses {
-            let Some(port) = self.db.get_port(&PortKey::Address(*address)).await.map_err(store)? else {
+            let Some(port) =
+                self.db.get_port(&PortKey::Address(*address), &Scope::All).await.map_err(store)?
+            else {
                 continue;
             };
             if owner.is_some_and(|owner| owner != port.node_uuid) {
@@ -199,7 +201,7 @@ impl Engine {
             owner = Some(port.node_uuid);
         }
         match owner {
-            Some(uuid) => self.db.get_node(&NodeKey::Uuid(uuid)).await.map_err(store),
+            Some(uuid) => self.db.get_node(&NodeKey::Uuid(uuid), &Scope::All).await.map_err(store),
             None => Ok(None),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use conductor_api::RequestError;
-use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite, NewEvent, NodeKey};
+use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite, NewEvent, NodeKey, Scope};
 use driver::Registry;
 use model::{HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
@@ -97,7 +97,8 @@ impl Engine {
 
     /// Loads the node and its flow.
     pub(crate) async fn load(&self, node: NodeUuid) -> Result<(Node, Option<FlowRecord>), TurnError> {
-        let found = self.db.get_node(&NodeKey::Uuid(node)).await?.ok_or(TurnError::Gone(node))?;
+        let found =
+            self.db.get_node(&NodeKey::Uuid(node), &Scope::All).await?.ok_or(TurnError::Gone(node))?;
         let flow = self.db.flow_of(node).await?;
         let flow =
             flow.map(|row| serde_json::from_str(&row.record)).transpose().map_err(TurnError::Record)?;
@@ -189,7 +190,7 @@ impl Engine {
             effect = ?decided.effect.as_ref().map(|effect| &effect.action),
             "decided"
         );
-        (Commit { before, after: decided.node, flow, journal, history, events }, decided.effect)
+        (Commit { before, after: decided.node, flow, journal, history, events, notices: Vec::new() }, decided.effect)
     }
 
     /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.

@@ -8,7 +8,7 @@ use conductor_api::{
     AgentProgress, Conductors, CurrentBootDevice, Heartbeat, InterfaceVerdict, Lookup, LookupReply,
     NodeProgress, ProvisionArgs, Reply,
 };
-use db::{ConductorHardware, Db, DbError, Registration};
+use db::{Db, DbError, Registration};
 use driver::Registry;
 use model::{BootDevice, BootMode, HardwareType, InterfaceKind, Node, NodeUuid, PowerTarget, Secret};
 use provision::{Input, Verb};
@@ -64,20 +64,12 @@ impl Conductor {
 
     async fn register(&self) -> Result<(), DbError> {
         let options = &self.engine.options;
-        let hardware = self
-            .hardware_types
-            .iter()
-            .map(|hardware| ConductorHardware {
-                hardware_type: hardware.name.clone(),
-                interfaces: hardware.interfaces.clone(),
-            })
-            .collect();
         let registration = Registration {
             hostname: options.hostname.clone(),
             conductor_group: options.conductor_group.clone(),
-            hardware,
+            hardware_types: self.hardware_types.to_vec(),
         };
-        self.engine.db.register_conductor(&registration).await
+        self.engine.db.register_conductor(registration).await.map(drop)
     }
 
     /// Stops: no new effect begins, those under way are left to the journal.

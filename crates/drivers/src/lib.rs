@@ -1,1 +1,61 @@
-//! The shipped drivers: one folder per hardware interface.
+//! The shipped drivers: one folder per hardware interface, and the table of hardware types that combines them.
+
+pub mod boot;
+pub mod deploy;
+pub mod management;
+pub mod network;
+pub mod power;
+
+mod agents;
+mod hardware_types;
+mod ipmi_access;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use driver::Registry;
+use images::ImageCache;
+
+pub use agents::Agents;
+pub use hardware_types::{HARDWARE_TYPES, UnknownHardwareType};
+
+/// What the drivers need of the process.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Hardware types to offer.
+    pub enabled_hardware_types: Vec<String>,
+    /// Sessions with BMCs.
+    pub bmcs: bmc::IpmiPool,
+    /// Verified images.
+    pub images: ImageCache,
+    /// Where machines fetch images from: images are below it by their key. Ends without a slash.
+    pub images_url: String,
+    /// Whether there are a kernel and a ramdisk to boot, and a server that gives them out.
+    pub ramdisk_configured: bool,
+    /// Where the agents' logs are kept.
+    pub log_dir: PathBuf,
+    /// Priorities that replace those of agents, by `interface.step`.
+    pub step_priorities: BTreeMap<String, i64>,
+}
+
+/// Builds the registry of everything that this process offers.
+pub fn registry(options: &Options) -> Result<Registry, UnknownHardwareType> {
+    let mut registry = Registry {
+        hardware_types: hardware_types::enabled(&options.enabled_hardware_types)?,
+        ..Registry::default()
+    };
+    let ipmi = Arc::new(ipmi_access::IpmiAccess::new(options.bmcs.clone()));
+    registry.power.insert("ipmitool", Arc::new(power::ipmi::IpmiPower::new(Arc::clone(&ipmi))));
+    registry.power.insert("fake", Arc::new(power::fake::FakePower));
+    registry.management.insert("ipmitool", Arc::new(management::ipmi::IpmiManagement::new(ipmi)));
+    let fake_management = Arc::new(management::fake::FakeManagement::default());
+    registry.management.insert("noop", Arc::new(management::noop::NoManagement));
+    registry.management.insert("fake", fake_management);
+    registry.boot.insert("ipxe", Arc::new(boot::ipxe::IpxeBoot::new(options.ramdisk_configured)));
+    registry.boot.insert("fake", Arc::new(boot::fake::FakeBoot));
+    registry.deploy.insert("direct", Arc::new(deploy::direct::DirectDeploy::new(options)));
+    registry.deploy.insert("fake", Arc::new(deploy::fake::FakeDeploy));
+    registry.network.insert("noop", Arc::new(network::noop::NoNetwork));
+    Ok(registry)
+}

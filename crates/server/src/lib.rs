@@ -1,1 +1,15 @@
-//! Composes the roles api, conductor and netboot from one configuration.
+//! Composes the service from its parts, by one configuration: store, conductor, API, network boot.
+//!
+//! The only place that reads the configuration; nothing below it knows where its settings come from.
+
+pub mod config;
+
+mod boot_source;
+mod file_source;
+mod logging;
+mod run;
+mod site;
+
+pub use config::{Config, ConfigError};
+pub use logging::start_logging;
+pub use run::serve;

@@ -1,2 +1,74 @@
-//! The one binary.
-fn main() {}
+//! The one binary: `wrought serve` is the service.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use server::Config;
+
+/// Bare metal provisioning.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve {
+        /// The configuration; without one, everything is at its default.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Show the configuration's reference.
+    Config {
+        #[command(subcommand)]
+        show: Show,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Show {
+    /// Every key with its meaning, in Markdown.
+    Reference,
+    /// A file with every key at its default.
+    Sample,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "wrought: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve { config } => serve(config),
+        Command::Config { show: Show::Reference } => say(&server::config::reference_page()),
+        Command::Config { show: Show::Sample } => say(&server::config::sample()),
+    }
+}
+
+fn serve(config: Option<PathBuf>) -> anyhow::Result<()> {
+    let config = Config::load(config.as_deref())?;
+    server::start_logging(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(server::serve(config, |line| {
+        let _ = say(&format!("{line}\n"));
+    }))
+}
+
+/// Writes to standard output at once: whoever started the service may read it through a pipe.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! Boot implementations.
+
+pub mod fake;
+pub mod ipxe;
+pub mod mode;

@@ -1,0 +1,6 @@
+//! Deploy implementations.
+
+pub mod direct;
+pub mod fake;
+
+mod image;

@@ -1,0 +1,155 @@
+//! Hardware types as rows: which implementations each may use, best first.
+
+use std::collections::BTreeMap;
+
+use model::{HardwareType, InterfaceKind as K};
+
+/// One hardware type.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// Implementations per interface, in order of preference: a subset of contract/hardware.tsv in its order.
+    pub interfaces: &'static [(K, &'static [&'static str])],
+    /// Keys of `driver_info` that its interfaces read, with descriptions.
+    pub properties: &'static [(&'static str, &'static str)],
+}
+
+/// Keys that every hardware type with a deploy ramdisk reads.
+const IPMI_PROPERTIES: &[(&str, &str)] = &[
+    ("ipmi_address", "Address or host name of the BMC. Required."),
+    ("ipmi_username", "User of the BMC; the null user when left out."),
+    ("ipmi_password", "Password of that user."),
+    ("ipmi_port", "UDP port of the BMC; 623 when left out."),
+    (
+        "ipmi_cipher_suite",
+        "Cipher suite: 17 or 3. Chosen with the BMC when left out; 0, 1 and 2 are refused.",
+    ),
+    ("ipmi_priv_level", "Privilege level of the session: ADMINISTRATOR (the default), OPERATOR or USER."),
+];
+
+/// Every hardware type that this binary has.
+pub const HARDWARE_TYPES: &[Row] = &[
+    Row {
+        name: "fake-hardware",
+        interfaces: &[
+            (K::Bios, &["no-bios"]),
+            (K::Boot, &["fake", "ipxe"]),
+            (K::Console, &["no-console"]),
+            (K::Deploy, &["fake", "direct"]),
+            (K::Firmware, &["no-firmware"]),
+            (K::Inspect, &["no-inspect"]),
+            (K::Management, &["fake"]),
+            (K::Network, &["noop"]),
+            (K::Power, &["fake"]),
+            (K::Raid, &["no-raid"]),
+            (K::Rescue, &["no-rescue"]),
+            (K::Storage, &["noop"]),
+            (K::Vendor, &["no-vendor"]),
+        ],
+        properties: &[],
+    },
+    Row {
+        name: "ipmi",
+        interfaces: &[
+            (K::Bios, &["no-bios"]),
+            (K::Boot, &["ipxe"]),
+            (K::Console, &["no-console"]),
+            (K::Deploy, &["direct"]),
+            (K::Firmware, &["no-firmware"]),
+            (K::Inspect, &["no-inspect"]),
+            (K::Management, &["ipmitool", "noop"]),
+            (K::Network, &["noop"]),
+            (K::Power, &["ipmitool"]),
+            (K::Raid, &["no-raid"]),
+            (K::Rescue, &["no-rescue"]),
+            (K::Storage, &["noop"]),
+            (K::Vendor, &["no-vendor"]),
+        ],
+        properties: IPMI_PROPERTIES,
+    },
+];
+
+/// The configuration enables a hardware type that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no hardware type '{name}'; this version has {known}")]
+pub struct UnknownHardwareType {
+    /// The name.
+    pub name: String,
+    /// Those that exist.
+    pub known: String,
+}
+
+/// The rows with the given names, in alphabetical order.
+pub(crate) fn enabled(names: &[String]) -> Result<Vec<HardwareType>, UnknownHardwareType> {
+    let mut types = names
+        .iter()
+        .map(|name| {
+            HARDWARE_TYPES.iter().find(|row| row.name == name).map(offer).ok_or_else(|| UnknownHardwareType {
+                name: name.clone(),
+                known: HARDWARE_TYPES.iter().map(|row| row.name).collect::<Vec<_>>().join(", "),
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    types.sort_by(|a, b| a.name.cmp(&b.name));
+    types.dedup_by(|a, b| a.name == b.name);
+    Ok(types)
+}
+
+fn offer(row: &Row) -> HardwareType {
+    let strings = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    HardwareType {
+        name: row.name.to_owned(),
+        interfaces: row.interfaces.iter().map(|(kind, list)| (*kind, strings(list))).collect(),
+        properties: row
+            .properties
+            .iter()
+            .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+            .collect::<BTreeMap<_, _>>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of the contract: (hardware type, kind, implementation), in order of preference.
+    fn contract() -> Vec<(String, String, String)> {
+        include_str!("../../../contract/hardware.tsv")
+            .lines()
+            .skip(1)
+            .map(|row| {
+                let mut cells = row.split('\t').map(str::to_owned);
+                (cells.next().unwrap(), cells.next().unwrap(), cells.next().unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn implementations_are_the_contracts_in_its_order() {
+        let contract = contract();
+        for row in HARDWARE_TYPES {
+            assert_eq!(row.interfaces.len(), K::ALL.len(), "{}", row.name);
+            for (kind, ours) in row.interfaces {
+                let theirs: Vec<&str> = contract
+                    .iter()
+                    .filter(|(name, of, _)| name == row.name && of == kind.as_str())
+                    .map(|(_, _, implementation)| implementation.as_str())
+                    .collect();
+                let places: Vec<usize> = ours
+                    .iter()
+                    .map(|name| {
+                        theirs.iter().position(|known| known == name).unwrap_or_else(|| panic!("{name}"))
+                    })
+                    .collect();
+                assert!(places.is_sorted(), "{} {kind}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_those_that_exist() {
+        let error = enabled(&["redfisch".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("fake-hardware, ipmi"), "{error}");
+    }
+}

@@ -1,0 +1,5 @@
+//! Management implementations.
+
+pub mod fake;
+pub mod ipmi;
+pub mod noop;

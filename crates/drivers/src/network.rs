@@ -1,0 +1,3 @@
+//! Network implementations.
+
+pub mod noop;

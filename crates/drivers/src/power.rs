@@ -1,0 +1,4 @@
+//! Power implementations.
+
+pub mod fake;
+pub mod ipmi;

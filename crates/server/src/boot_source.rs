@@ -1,0 +1,75 @@
+//! What a machine is given over the network: the node's boot intent, looked up at the moment the machine asks.
+
+use db::{Db, NodeKey, PortKey, Scope};
+use ipxe::{CmdlineError, KernelCmdline, Param};
+use model::{BootIntent, MacAddr};
+use netboot::{BootEvent, BootSource, BootTarget, HostBoot, RamdiskBoot};
+use tokio::runtime::Handle;
+
+use crate::site::{KERNEL_FILE, RAMDISK_FILE};
+
+/// Boot decisions from the store.
+#[derive(Debug)]
+pub(crate) struct StoreBootSource {
+    db: Db,
+    runtime: Handle,
+    ramdisk: Option<RamdiskBoot>,
+}
+
+impl StoreBootSource {
+    /// `parameters` is the operator's part of the command line; agents call `agent_endpoint`.
+    pub(crate) fn new(
+        db: Db,
+        has_ramdisk: bool,
+        parameters: &str,
+        agent_endpoint: &str,
+    ) -> Result<Self, CmdlineError> {
+        let ramdisk = if has_ramdisk { Some(ramdisk_boot(parameters, agent_endpoint)?) } else { None };
+        Ok(Self { db, runtime: Handle::current(), ramdisk })
+    }
+
+    async fn look_up(&self, mac: MacAddr) -> Result<Option<HostBoot>, db::DbError> {
+        let Some(port) = self.db.get_port(&PortKey::Address(mac), &Scope::All).await? else {
+            return Ok(None);
+        };
+        let Some(node) = self.db.get_node(&NodeKey::Uuid(port.node_uuid), &Scope::All).await? else {
+            return Ok(None);
+        };
+        let boot = match (node.boot_intent, &self.ramdisk) {
+            _ if !port.pxe_enabled => BootTarget::Nothing,
+            (BootIntent::Ramdisk, Some(ramdisk)) => BootTarget::Ramdisk(ramdisk.clone()),
+            (BootIntent::Disk, _) => BootTarget::LocalDisk,
+            (BootIntent::Ramdisk | BootIntent::None, _) => BootTarget::Nothing,
+        };
+        Ok(Some(HostBoot { node: node.uuid.as_uuid(), address: None, boot }))
+    }
+}
+
+fn ramdisk_boot(parameters: &str, agent_endpoint: &str) -> Result<RamdiskBoot, CmdlineError> {
+    let mut cmdline: KernelCmdline = parameters.parse()?;
+    cmdline.push(Param::with_value("ipa-api-url", agent_endpoint)?)?;
+    Ok(RamdiskBoot {
+        kernel_url_path: format!("/files/{KERNEL_FILE}"),
+        initrd_url_paths: vec![format!("/files/{RAMDISK_FILE}")],
+        cmdline,
+    })
+}
+
+impl BootSource for StoreBootSource {
+    /// One point read on the embedded store takes microseconds; the worker thread is handed over all the same, since a
+    /// store over the network takes longer.
+    fn host(&self, mac: MacAddr) -> Option<HostBoot> {
+        let found = tokio::task::block_in_place(|| self.runtime.block_on(self.look_up(mac)));
+        found.unwrap_or_else(|error| {
+            tracing::error!(%mac, error = &error as &dyn std::error::Error, "cannot look up who boots");
+            None
+        })
+    }
+
+    fn record(&self, event: BootEvent) {
+        match event.node {
+            Some(node) => tracing::info!(target: "boot", mac = %event.mac, %node, "{}", event.kind),
+            None => tracing::debug!(target: "boot", mac = %event.mac, "{}", event.kind),
+        }
+    }
+}

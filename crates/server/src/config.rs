@@ -1,0 +1,286 @@
+//! The configuration: one TOML file, every key known, every mistake named with its place.
+
+mod reference;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use reference::{FIELDS, Field, reference_page, sample};
+
+/// The service's configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where everything is kept: database, images, logs of agents.
+    pub data_dir: PathBuf,
+    /// The service's own log.
+    pub log: Log,
+    /// The store.
+    pub database: Database,
+    /// The HTTP API.
+    pub api: Api,
+    /// The conductor.
+    pub conductor: Conductor,
+    /// Network boot; none of it runs when the section is missing.
+    pub netboot: Option<netboot::Options>,
+    /// What is booted and written.
+    pub deploy: Deploy,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("/var/lib/wrought"),
+            log: Log::default(),
+            database: Database::default(),
+            api: Api::default(),
+            conductor: Conductor::default(),
+            netboot: None,
+            deploy: Deploy::default(),
+        }
+    }
+}
+
+/// The service's own log.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// Which lines, in the syntax of tracing's filters.
+    pub filter: Option<String>,
+}
+
+/// How lines of the log look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// The store.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `sqlite:PATH` or `postgres://…`; by default `wrought.db` in the data directory.
+    pub url: Option<String>,
+}
+
+/// Who may use the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// Users with passwords; an administrator is made at the first start.
+    #[default]
+    HttpBasic,
+    /// Everybody may do everything.
+    Noauth,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Who may use it.
+    pub auth: Auth,
+    /// The base URL shown in links, where a proxy makes it another one than that of the request.
+    pub public_endpoint: Option<String>,
+    /// The base URL that agents in the ramdisk are told; by default the listening address on the provisioning network.
+    pub agent_endpoint: Option<String>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 6385))],
+            auth: Auth::default(),
+            public_endpoint: None,
+            agent_endpoint: None,
+        }
+    }
+}
+
+/// The conductor.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Conductor {
+    /// Its name; by default the host's.
+    pub hostname: Option<String>,
+    /// Hardware types to offer.
+    pub enabled_hardware_types: Vec<String>,
+    /// Whether nodes are cleaned when they become available, where the node itself does not say.
+    pub automated_clean: bool,
+    /// Seconds from power on to the agent's first call.
+    pub callback_timeout: u64,
+    /// Seconds of silence after which a working agent is asked, and given up when it does not answer.
+    pub agent_silence: u64,
+    /// Seconds within which agents must call.
+    pub heartbeat_timeout: u64,
+    /// Refuse agents that do not serve HTTPS.
+    pub require_agent_tls: bool,
+}
+
+impl Default for Conductor {
+    fn default() -> Self {
+        Self {
+            hostname: None,
+            enabled_hardware_types: vec!["ipmi".to_owned()],
+            automated_clean: true,
+            callback_timeout: 1800,
+            agent_silence: 360,
+            heartbeat_timeout: 300,
+            require_agent_tls: true,
+        }
+    }
+}
+
+/// What is booted and written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Deploy {
+    /// Kernel of the deploy ramdisk.
+    pub kernel: Option<PathBuf>,
+    /// The deploy ramdisk.
+    pub ramdisk: Option<PathBuf>,
+    /// Parameters added to the ramdisk's kernel command line.
+    pub kernel_append_params: String,
+    /// Priority of the agent's step `erase_devices_metadata` in automated cleaning; 0 switches it off.
+    pub erase_devices_metadata_priority: i64,
+    /// Priority of the agent's step `erase_devices` in automated cleaning; 0 switches it off.
+    pub erase_devices_priority: i64,
+    /// Bound on the image cache, in MiB.
+    pub image_cache_mib: u64,
+}
+
+impl Default for Deploy {
+    fn default() -> Self {
+        Self {
+            kernel: None,
+            ramdisk: None,
+            kernel_append_params: "console=ttyS0".to_owned(),
+            erase_devices_metadata_priority: 99,
+            erase_devices_priority: 0,
+            image_cache_mib: 20_480,
+        }
+    }
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not TOML, or has a key or a value that is not known.
+    #[error(
+        "the configuration {path} is not right:\n{source}\nSee docs/reference/configuration.md for every key."
+    )]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// Values that do not go together.
+    #[error("the configuration is not right: {0}")]
+    Contradiction(String),
+}
+
+impl Config {
+    /// Reads a file; without one, everything is at its default.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |text: &str| Err(ConfigError::Contradiction(text.to_owned()));
+        if self.api.listen.is_empty() {
+            return wrong("[api] listen is empty: give at least one address, such as \"127.0.0.1:6385\".");
+        }
+        if self.deploy.kernel.is_some() != self.deploy.ramdisk.is_some() {
+            return wrong("[deploy] kernel and ramdisk belong together: set both or neither.");
+        }
+        for (name, path) in [("kernel", &self.deploy.kernel), ("ramdisk", &self.deploy.ramdisk)] {
+            if let Some(path) = path.as_ref().filter(|path| !path.is_file()) {
+                return wrong(&format!("[deploy] {name}: there is no file {}.", path.display()));
+            }
+        }
+        let seconds =
+            [self.conductor.callback_timeout, self.conductor.agent_silence, self.conductor.heartbeat_timeout];
+        if seconds.iter().any(|limit| !(10..=86_400).contains(limit)) {
+            return wrong(
+                "[conductor] callback_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
+            );
+        }
+        Ok(())
+    }
+
+    /// The store's URL.
+    pub fn database_url(&self) -> String {
+        self.database
+            .url
+            .clone()
+            .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("wrought.db").display()))
+    }
+
+    /// Time limits of flows.
+    pub fn policy(&self) -> provision::Policy {
+        provision::Policy {
+            callback_timeout: Duration::from_secs(self.conductor.callback_timeout),
+            agent_silence: Duration::from_secs(self.conductor.agent_silence),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wrought.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(Some(&path))
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = parse("[api]\nlisten = [\"127.0.0.1:6385\"]\nlisen = 1\n").unwrap_err().to_string();
+        assert!(error.contains("lisen") && error.contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn halves_of_pairs_are_refused() {
+        let error = parse("[deploy]\nkernel = \"/nowhere\"\n").unwrap_err().to_string();
+        assert!(error.contains("both or neither"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        let config = parse("").unwrap();
+        assert_eq!(config.api.listen, [SocketAddr::from(([127, 0, 0, 1], 6385))]);
+        assert_eq!(config.api.auth, Auth::HttpBasic);
+        assert_eq!(config.database_url(), "sqlite:/var/lib/wrought/wrought.db");
+    }
+}

@@ -1,0 +1,325 @@
+//! Every key of the configuration as a row: the reference page and the sample are made from these.
+
+/// One key.
+#[derive(Debug)]
+pub struct Field {
+    /// Section; empty for the top of the file.
+    pub section: &'static str,
+    /// Key.
+    pub key: &'static str,
+    /// Its default as TOML; empty when there is none.
+    pub default: &'static str,
+    /// An example as TOML, for keys without a default.
+    pub example: &'static str,
+    /// What it does.
+    pub text: &'static str,
+}
+
+const fn field(
+    section: &'static str,
+    key: &'static str,
+    default: &'static str,
+    example: &'static str,
+    text: &'static str,
+) -> Field {
+    Field { section, key, default, example, text }
+}
+
+/// Every key, in the order of the file. All exist since 0.1.0.
+pub const FIELDS: &[Field] = &[
+    field(
+        "",
+        "data_dir",
+        r#""/var/lib/wrought""#,
+        "",
+        "Directory of the database, the image cache and the agents' logs. Made at the first start; only its owner can read it.",
+    ),
+    field("log", "format", r#""text""#, "", "`text` for people or `json` for machines."),
+    field(
+        "log",
+        "filter",
+        "",
+        r#""info,conductor=debug""#,
+        "Which lines, in the syntax of tracing's filters. Default: info.",
+    ),
+    field(
+        "database",
+        "url",
+        "",
+        r#""postgres://wrought@localhost/wrought""#,
+        "`sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`. Default: `wrought.db` in the data directory.",
+    ),
+    field(
+        "api",
+        "listen",
+        r#"["127.0.0.1:6385"]"#,
+        "",
+        "Addresses to listen on. Machines must reach one of them from the provisioning network.",
+    ),
+    field(
+        "api",
+        "auth",
+        r#""http_basic""#,
+        "",
+        "`http_basic`: users with passwords, an administrator is made at the first start. `noauth`: everybody may do everything.",
+    ),
+    field(
+        "api",
+        "public_endpoint",
+        "",
+        r#""https://baremetal.example.org""#,
+        "Base URL in links, where a proxy makes it another one than that of the request.",
+    ),
+    field(
+        "api",
+        "agent_endpoint",
+        "",
+        r#""http://172.22.0.1:6385""#,
+        "Base URL that agents are told. Default: the listening address that has the network boot server's address, or that server's address with the first port.",
+    ),
+    field(
+        "conductor",
+        "hostname",
+        "",
+        r#""conductor-1""#,
+        "Name of this conductor, shown in `reservation`. Default: the host's name.",
+    ),
+    field(
+        "conductor",
+        "enabled_hardware_types",
+        r#"["ipmi"]"#,
+        "",
+        "Hardware types to offer: `ipmi`, `fake-hardware`.",
+    ),
+    field(
+        "conductor",
+        "automated_clean",
+        "true",
+        "",
+        "Whether nodes are cleaned when they become available, where the node's own `automated_clean` does not say.",
+    ),
+    field("conductor", "callback_timeout", "1800", "", "Seconds from power on to the agent's first call."),
+    field(
+        "conductor",
+        "agent_silence",
+        "360",
+        "",
+        "Seconds of silence after which a working agent is asked, and given up when it does not answer.",
+    ),
+    field(
+        "conductor",
+        "heartbeat_timeout",
+        "300",
+        "",
+        "Seconds within which agents must call; they are told and call about twice as often.",
+    ),
+    field("conductor", "require_agent_tls", "true", "", "Refuse agents that do not serve HTTPS."),
+    field(
+        "netboot",
+        "interface",
+        "",
+        r#""eth1""#,
+        "The provisioning interface. Needed for DHCP and router advertisements, which speak on no other.",
+    ),
+    field(
+        "netboot",
+        "server_address",
+        "",
+        r#""172.22.0.1""#,
+        "This host's address on the provisioning network: what machines are told for TFTP and HTTP. Required in this section.",
+    ),
+    field(
+        "netboot",
+        "dhcp",
+        r#""off""#,
+        "",
+        "`off`; `full`: lease addresses and say what to boot; `proxy`: only say what to boot, beside another DHCP server.",
+    ),
+    field("netboot", "netmask", r#""255.255.255.0""#, "", "Netmask of the provisioning network."),
+    field(
+        "netboot",
+        "pool",
+        "",
+        r#"{ first = "172.22.0.100", last = "172.22.0.200" }"#,
+        "Addresses to lease, both ends included.",
+    ),
+    field("netboot", "gateway", "", r#""172.22.0.254""#, "The default router that machines are told."),
+    field("netboot", "dns", "[]", "", "The name servers that machines are told."),
+    field("netboot", "domain", "", r#""example.org""#, "The DNS domain that machines are told."),
+    field("netboot", "relayed", "[]", "", "Networks behind relay agents."),
+    field("netboot", "lease_seconds", "3600", "", "For how many seconds addresses are leased."),
+    field(
+        "netboot",
+        "answer_unknown",
+        "false",
+        "",
+        "Lease addresses to machines that nobody has enrolled; they get nothing to boot.",
+    ),
+    field(
+        "netboot",
+        "router_advertisements",
+        "",
+        "true",
+        "Answer IPv6 router solicitations with \"no router here\": without an answer iPXE waits 16 s for one. Default: on with DHCP.",
+    ),
+    field(
+        "netboot",
+        "http_listen",
+        "",
+        r#""172.22.0.1:8080""#,
+        "Where the HTTP boot server listens. Default: port 8080 of `server_address`.",
+    ),
+    field(
+        "netboot",
+        "tftp_listen",
+        "",
+        r#""172.22.0.1:69""#,
+        "Where the TFTP server listens. Default: port 69 of `server_address`.",
+    ),
+    field(
+        "netboot",
+        "ipxe_dir",
+        "",
+        r#""/opt/ipxe""#,
+        "Where iPXE's binaries are sought before /usr/lib/ipxe.",
+    ),
+    field(
+        "deploy",
+        "kernel",
+        "",
+        r#""/usr/share/wrought/vmlinuz""#,
+        "Kernel of the deploy ramdisk; goes with `ramdisk`.",
+    ),
+    field(
+        "deploy",
+        "ramdisk",
+        "",
+        r#""/usr/share/wrought/initramfs""#,
+        "The deploy ramdisk; goes with `kernel`.",
+    ),
+    field(
+        "deploy",
+        "kernel_append_params",
+        r#""console=ttyS0""#,
+        "",
+        "Parameters added to the ramdisk's kernel command line.",
+    ),
+    field(
+        "deploy",
+        "erase_devices_metadata_priority",
+        "99",
+        "",
+        "Priority of the agent's step `erase_devices_metadata` in automated cleaning; 0 switches it off.",
+    ),
+    field(
+        "deploy",
+        "erase_devices_priority",
+        "0",
+        "",
+        "Priority of the agent's step `erase_devices` (every byte) in automated cleaning; 0 switches it off.",
+    ),
+    field("deploy", "image_cache_mib", "20480", "", "Bound on the image cache, in MiB."),
+];
+
+/// The reference page, in Markdown.
+pub fn reference_page() -> String {
+    let mut page = String::from(
+        "# Configuration\n\nOne TOML file, given with `wrought serve --config FILE`. A key that is not listed here is an error. \
+         Made from the program by `cargo xtask codegen`.\n",
+    );
+    let mut section = None;
+    for field in FIELDS {
+        if section != Some(field.section) {
+            section = Some(field.section);
+            let title = if field.section.is_empty() {
+                "Top of the file".to_owned()
+            } else {
+                format!("`[{}]`", field.section)
+            };
+            page.push_str(&format!("\n## {title}\n\n| key | default | meaning |\n| --- | --- | --- |\n"));
+        }
+        let default =
+            if field.default.is_empty() { "none".to_owned() } else { format!("`{}`", field.default) };
+        page.push_str(&format!("| `{}` | {default} | {} |\n", field.key, field.text));
+    }
+    page
+}
+
+/// A sample with every key at its default, those without one commented out.
+pub fn sample() -> String {
+    let mut text = String::from("# Every key at its default; keys without one are commented out.\n");
+    let mut section = "";
+    for field in FIELDS {
+        if section != field.section {
+            section = field.section;
+            // The whole section is off unless it is wanted.
+            let off = if section == "netboot" { "# " } else { "" };
+            text.push_str(&format!("\n{off}[{section}]\n"));
+        }
+        let off = if field.default.is_empty() || section == "netboot" { "# " } else { "" };
+        let value = if field.default.is_empty() { field.example } else { field.default };
+        text.push_str(&format!("\n# {}\n{off}{} = {value}\n", field.text.replace('`', ""), field.key));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// The keys that a section takes, from the parser's own complaint about one that it does not take.
+    fn keys_of(section: &str) -> Vec<String> {
+        let required = if section == "netboot" { "server_address = \"172.22.0.1\"\n" } else { "" };
+        let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
+        let error = toml::from_str::<Config>(&format!("{header}{required}no_such_key = 1\n"))
+            .unwrap_err()
+            .to_string();
+        let (_, list) = error.split_once("expected ").unwrap();
+        list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_row_is_a_key_and_every_key_a_row() {
+        let mut sections: Vec<&str> = FIELDS.iter().map(|field| field.section).collect();
+        sections.dedup();
+        let top = keys_of("");
+        for section in &sections {
+            let mut keys = keys_of(section);
+            keys.retain(|key| !section.is_empty() || !sections.contains(&key.as_str()));
+            let rows: Vec<&str> =
+                FIELDS.iter().filter(|field| field.section == *section).map(|field| field.key).collect();
+            let (mut keys, mut rows) = (keys, rows);
+            keys.sort();
+            rows.sort_unstable();
+            assert_eq!(keys, rows, "[{section}]");
+        }
+        for key in top.iter().filter(|key| *key != "data_dir") {
+            assert!(sections.contains(&key.as_str()), "[{key}] has no rows");
+        }
+    }
+
+    #[test]
+    fn the_sample_is_the_default() {
+        let config: Config = toml::from_str(&sample()).unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn every_example_and_every_default_can_be_read() {
+        for field in FIELDS {
+            let value = if field.default.is_empty() { field.example } else { field.default };
+            let header = match field.section {
+                "" => String::new(),
+                "netboot" if field.key != "server_address" => {
+                    "[netboot]\nserver_address = \"172.22.0.1\"\n".to_owned()
+                }
+                section => format!("[{section}]\n"),
+            };
+            let text = format!("{header}{} = {value}\n", field.key);
+            if let Err(error) = toml::from_str::<Config>(&text) {
+                panic!("{text}{error}");
+            }
+        }
+    }
+}
