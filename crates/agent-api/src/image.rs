@@ -78,8 +78,6 @@ impl fmt::Debug for ImageInfo {
 pub enum HashAlgorithm {
     /// Only where the server allows it.
     Md5,
-    /// 160 bits; only by `os_hash_algo`, and only where MD5 is allowed.
-    Sha1,
     /// 256 bits.
     Sha256,
     /// 512 bits.
@@ -91,7 +89,6 @@ impl HashAlgorithm {
     pub const fn hex_length(self) -> usize {
         match self {
             Self::Md5 => 32,
-            Self::Sha1 => 40,
             Self::Sha256 => 64,
             Self::Sha512 => 128,
         }
@@ -101,19 +98,18 @@ impl HashAlgorithm {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Md5 => "md5",
-            Self::Sha1 => "sha1",
             Self::Sha256 => "sha256",
             Self::Sha512 => "sha512",
         }
     }
 
     fn by_name(name: &str) -> Option<Self> {
-        let all = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
+        let all = [Self::Md5, Self::Sha256, Self::Sha512];
         all.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
     }
 
     const fn is_weak(self) -> bool {
-        matches!(self, Self::Md5 | Self::Sha1)
+        matches!(self, Self::Md5)
     }
 }
 
@@ -148,7 +144,7 @@ pub enum ImageInfoError {
     #[error("os_hash_algo and os_hash_value must be given together")]
     HalfHash,
     /// A digest by an algorithm that is unknown.
-    #[error("os_hash_algo is none of md5, sha1, sha256, sha512")]
+    #[error("os_hash_algo is none of md5, sha256, sha512")]
     UnknownAlgorithm,
     /// Not hexadecimal digits of the right number.
     #[error("the image's checksum is not a digest")]
