@@ -1,1 +1,55 @@
 //! The HTTP API: routes, authentication, handlers.
+//!
+//! A request passes `front` (identity, version, headers of every answer), the row of its route in `routes` (gate, size
+//! of the body) and one handler of `v1`, which extracts, authorises, makes one call to the store or to the conductors,
+//! and answers. What fields there are is known to `api-types`, what a state allows to `rules`, and what a conductor does
+//! to nobody here.
+
+mod auth;
+mod body;
+mod error;
+mod front;
+mod interfaces;
+mod node_filter;
+mod options;
+mod page;
+mod path;
+mod query;
+mod reply;
+mod request;
+mod routes;
+mod rules;
+mod serve;
+mod store;
+mod v1;
+
+use std::sync::Arc;
+
+use conductor_api::Conductors;
+use db::Db;
+
+pub use auth::basic::HttpBasic;
+pub use auth::{Authenticator, Authorizer, Caller, NoAuth, Refusal, SystemAdmins};
+pub use front::router;
+pub use options::Options;
+pub use serve::{ServeLimits, serve};
+
+/// What handlers work with.
+pub struct ApiState {
+    /// The store.
+    pub db: Db,
+    /// Those who work on nodes.
+    pub conductors: Arc<dyn Conductors>,
+    /// Who a caller is.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// What a caller may do.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// The operator's wishes.
+    pub options: Options,
+}
+
+impl std::fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiState").field("options", &self.options).finish_non_exhaustive()
+    }
+}

@@ -158,6 +158,18 @@ pub fn verb_gate(verb: &str) -> Gate {
         .unwrap_or(Gate::OPEN)
 }
 
+/// The gate of a value that older versions refuse in requests; open when no release names it.
+pub fn value_gate(field: &str, value: &str) -> Gate {
+    changes()
+        .find_map(|(min, change)| match *change {
+            Change::Value { field: at, value: row, older: Older::Refused } if at == field && row == value => {
+                Some(Gate { min, below: 406 })
+            }
+            _ => None,
+        })
+        .unwrap_or(Gate::OPEN)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -239,5 +251,7 @@ mod tests {
         assert_eq!(param_gate("nodes", "driver"), Gate { min: 16, below: 406 });
         assert_eq!(param_gate("nodes", "detail"), Gate { min: 43, below: 400 });
         assert_eq!(param_gate("nodes", "project"), Gate::OPEN);
+        assert_eq!(value_gate("abort.from", "inspect wait"), Gate { min: 41, below: 406 });
+        assert_eq!(value_gate("abort.from", "clean wait"), Gate::OPEN);
     }
 }

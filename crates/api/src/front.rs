@@ -1,0 +1,248 @@
+//! What every request passes: identity, version, route, deadline, and the headers of every answer.
+
+use std::sync::Arc;
+
+use api_types::basic_auth_error;
+use axum::Router;
+use axum::extract::{RawPathParams, Request as HttpRequest, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, on};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use microversion::{
+    Gate, NegotiationError, OPENSTACK_HEADER, VERSION_HEADER, Version, negotiate, route_gate,
+};
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::auth::{Caller, Refusal};
+use crate::error::ApiError;
+use crate::query::Query;
+use crate::request::Request;
+use crate::routes::{ROUTES, Route};
+use crate::{ApiState, body, path};
+
+const MIN_HEADER: HeaderName = HeaderName::from_static("x-openstack-ironic-api-minimum-version");
+const MAX_HEADER: HeaderName = HeaderName::from_static("x-openstack-ironic-api-maximum-version");
+const REQUEST_ID_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("openstack-request-id"), HeaderName::from_static("x-openstack-request-id")];
+
+/// The API as a router that can be served, or called without a socket.
+pub fn router(state: ApiState) -> Router {
+    let state = Arc::new(state);
+    let inner = table(&state);
+    Router::new()
+        .fallback(move |State(state): State<Arc<ApiState>>, request: HttpRequest| {
+            front(state, inner, request)
+        })
+        .with_state(state)
+}
+
+/// The routes of the table, with the answers for what is not in it.
+fn table(state: &Arc<ApiState>) -> Router {
+    let mut router = Router::new();
+    let mut rows = ROUTES.iter().peekable();
+    while let Some(row) = rows.next() {
+        let mut methods = method(row, MethodRouter::new());
+        while let Some(next) = rows.next_if(|next| next.path == row.path) {
+            methods = method(next, methods);
+        }
+        router = router.route(row.path, methods);
+    }
+    router
+        .fallback(async || ApiError::routing(StatusCode::NOT_FOUND, "The resource could not be found."))
+        .method_not_allowed_fallback(async || {
+            ApiError::routing(StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed for this resource.")
+        })
+        .with_state(Arc::clone(state))
+}
+
+fn method(row: &'static Route, methods: MethodRouter<Arc<ApiState>>) -> MethodRouter<Arc<ApiState>> {
+    let gate = route_gate(row.method.as_str(), row.path);
+    let handler = move |State(state): State<Arc<ApiState>>, params: RawPathParams, request: HttpRequest| {
+        run(row, gate, state, params, request)
+    };
+    methods.merge(on(row.filter(), handler))
+}
+
+/// What `front` found out and handlers need.
+#[derive(Debug, Clone)]
+struct Known {
+    caller: Caller,
+    version: Version,
+    base: String,
+}
+
+/// Carries out a request whose route is known.
+async fn run(
+    row: &'static Route,
+    gate: Gate,
+    state: Arc<ApiState>,
+    params: RawPathParams,
+    request: HttpRequest,
+) -> Response {
+    let (mut parts, payload) = request.into_parts();
+    let Some(known) = parts.extensions.remove::<Known>() else {
+        return ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "The request was not identified.")
+            .into_response();
+    };
+    if !gate.admits(known.version) {
+        let status = StatusCode::from_u16(gate.below).unwrap_or(StatusCode::NOT_FOUND);
+        let text = format!("This needs API version 1.{}; this request asks for {}.", gate.min, known.version);
+        return ApiError::routing(status, text).into_response();
+    }
+    let body = match body::read(payload, body::limit_of(row.path)).await {
+        Ok(body) => body,
+        Err(error) => return error.into_response(),
+    };
+    let request = Request {
+        state,
+        caller: known.caller,
+        version: known.version,
+        base: known.base,
+        path: parts.uri.path().to_owned(),
+        params: params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        query: Query::parse(parts.uri.query().unwrap_or_default()),
+        body,
+    };
+    (row.handler)(request).await.into_response()
+}
+
+/// Takes a request from the socket to an answer with every header it should have.
+async fn front(state: Arc<ApiState>, inner: Router, request: HttpRequest) -> Response {
+    if request.uri().path() == "/healthcheck" {
+        return (StatusCode::OK, "OK").into_response();
+    }
+    let id = format!("req-{}", Uuid::new_v4());
+    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let negotiated = negotiated(request.headers(), state.options.max_version);
+    let deadline = state.options.request_deadline;
+    let answer = tokio::time::timeout(deadline, answer(&state, inner, request, &negotiated).instrument(span));
+    let mut response = answer.await.unwrap_or_else(|_| {
+        ApiError::unavailable(format!("The request was not done within {} s.", deadline.as_secs()))
+            .into_response()
+    });
+    let headers = response.headers_mut();
+    version_headers(headers, &negotiated, state.options.max_version);
+    for name in REQUEST_ID_HEADERS {
+        if let Ok(value) = HeaderValue::try_from(&id) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+async fn answer(
+    state: &Arc<ApiState>,
+    inner: Router,
+    mut request: HttpRequest,
+    negotiated: &Result<Version, NegotiationError>,
+) -> Response {
+    let version = negotiated.as_ref().copied().unwrap_or(Version::MIN);
+    let strip_json = request.headers().contains_key(VERSION_HEADER) && !version.at_least(91);
+    let path = path::normalise(request.uri().path(), strip_json);
+    let caller = if path::is_public(&path) {
+        Caller::default()
+    } else {
+        match state.authenticator.authenticate(request.headers()).await {
+            Ok(caller) => caller,
+            Err(refusal) => return refused(&refusal),
+        }
+    };
+    if let Err(error) = negotiated {
+        return ApiError::routing(StatusCode::NOT_ACCEPTABLE, error.to_string()).into_response();
+    }
+    if !accepts_json(request.headers()) {
+        let text = "Only application/json can be sent.";
+        return ApiError::routing(StatusCode::NOT_ACCEPTABLE, text).into_response();
+    }
+    if let Err(error) = rewrite(&mut request, &path) {
+        return error.into_response();
+    }
+    let base = base(state, request.headers());
+    request.extensions_mut().insert(Known { caller, version, base });
+    match inner.oneshot(request).await {
+        Ok(response) => in_envelope(response),
+        Err(never) => match never {},
+    }
+}
+
+/// Asks for `path` instead, with the same query.
+fn rewrite(request: &mut HttpRequest, path: &str) -> Result<(), ApiError> {
+    let target = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let target: PathAndQuery =
+        target.try_into().map_err(|_| ApiError::bad_request("The path of the request is malformed."))?;
+    *request.uri_mut() = Uri::from(target);
+    Ok(())
+}
+
+fn negotiated(headers: &HeaderMap, max: Version) -> Result<Version, NegotiationError> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let shared: Vec<&str> =
+        headers.get_all(OPENSTACK_HEADER).iter().filter_map(|value| value.to_str().ok()).collect();
+    let shared = (!shared.is_empty()).then(|| shared.join(","));
+    negotiate(text(VERSION_HEADER), shared.as_deref(), max)
+}
+
+/// The three version headers; a version out of range has two of them, a malformed one none.
+fn version_headers(headers: &mut HeaderMap, negotiated: &Result<Version, NegotiationError>, max: Version) {
+    let mut set = |name: HeaderName, version: Version| {
+        if let Ok(value) = HeaderValue::try_from(version.to_string()) {
+            headers.insert(name, value);
+        }
+    };
+    if matches!(negotiated, Err(NegotiationError::Malformed { .. })) {
+        return;
+    }
+    set(MIN_HEADER, Version::MIN);
+    set(MAX_HEADER, max);
+    if let Ok(version) = negotiated {
+        set(HeaderName::from_static(VERSION_HEADER), *version);
+    }
+}
+
+/// Whether the caller takes JSON; callers that do not say take anything.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut wanted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    wanted.peek().is_none()
+        || wanted.flat_map(|value| value.split(',')).any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            range.is_empty() || ["*/*", "application/*", "application/json"].contains(&range)
+        })
+}
+
+/// Start of links.
+fn base(state: &ApiState, headers: &HeaderMap) -> String {
+    if let Some(endpoint) = &state.options.public_endpoint {
+        return endpoint.trim_end_matches('/').to_owned();
+    }
+    let scheme = if state.options.tls { "https" } else { "http" };
+    let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
+    format!("{scheme}://{host}")
+}
+
+/// 401 and the like: not in the envelope, as clients know it from other services.
+fn refused(refusal: &Refusal) -> Response {
+    let body = basic_auth_error(refusal.status.as_u16(), &refusal.text);
+    let mut response = (refusal.status, [(CONTENT_TYPE, "application/json")], body).into_response();
+    if let Ok(challenge) = HeaderValue::try_from(&refusal.challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// Gives the envelope to errors of the router itself (a path that is no UTF-8), which have plain text.
+fn in_envelope(response: Response) -> Response {
+    let is_ours = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let status = response.status();
+    if is_ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let text = status.canonical_reason().unwrap_or_default();
+    ApiError::routing(status, text).allowing(response.headers().get(ALLOW).cloned()).into_response()
+}

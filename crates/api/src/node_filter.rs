@@ -1,0 +1,83 @@
+//! Which nodes a list request asks for.
+
+use api_types::NODE;
+use db::{NodeFilter, NodeQuery, NodeSort};
+use model::{ChassisUuid, Fault, NodeUuid};
+
+use crate::error::ApiError;
+use crate::page::{PAGE_PARAMS, Page};
+use crate::request::Request;
+
+/// Parameters of node lists beside those of paging.
+const FILTERS: [&str; 20] = [
+    "instance_uuid",
+    "instance_name",
+    "chassis_uuid",
+    "associated",
+    "maintenance",
+    "retired",
+    "provision_state",
+    "driver",
+    "resource_class",
+    "fault",
+    "conductor_group",
+    "conductor",
+    "owner",
+    "lessee",
+    "project",
+    "description_contains",
+    "shard",
+    "sharded",
+    "include_children",
+    "parent_node",
+];
+
+/// Reads the query of a list of nodes; `detail` is the route that always shows everything.
+pub(crate) fn read(request: &Request, detail: bool) -> Result<(Page, NodeQuery), ApiError> {
+    let names: Vec<&str> =
+        PAGE_PARAMS[..if detail { 4 } else { 6 }].iter().chain(&FILTERS).copied().collect();
+    request.query.check("nodes", &names, request.version)?;
+    let page = Page::read(request, &NODE, detail)?;
+    let query = NodeQuery {
+        visible_to: request.scope(),
+        filter: filter(request)?,
+        sort_key: NodeSort::from_field(&page.sort_key).ok_or_else(|| page.unsortable())?,
+        descending: page.descending,
+        marker: page.uuid_marker()?.map(NodeUuid::from_uuid),
+        limit: page.limit,
+    };
+    Ok((page, query))
+}
+
+fn filter(request: &Request) -> Result<NodeFilter, ApiError> {
+    let query = &request.query;
+    let states =
+        query.parsed("provision_state", "a provision state", |text| text.to_lowercase().parse().ok())?;
+    let fault = query.parsed("fault", "a fault such as 'power failure'", |text| {
+        Fault::ALL.into_iter().find(|fault| fault.as_str().eq_ignore_ascii_case(text))
+    })?;
+    Ok(NodeFilter {
+        uuids: None,
+        instance_uuid: query.uuid("instance_uuid")?.map(|uuid| uuid.to_string()),
+        instance_name: query.text("instance_name"),
+        chassis_uuid: query.uuid("chassis_uuid")?.map(ChassisUuid::from_uuid),
+        associated: query.flag("associated")?,
+        maintenance: query.flag("maintenance")?,
+        retired: query.flag("retired")?,
+        provision_states: states.into_iter().collect(),
+        driver: query.text("driver"),
+        resource_class: query.text("resource_class"),
+        fault,
+        conductor_group: query.text("conductor_group").map(|group| group.to_lowercase()),
+        owner: query.text("owner"),
+        lessee: query.text("lessee"),
+        project: query.text("project"),
+        description_contains: query.text("description_contains"),
+        shards: query.list("shard"),
+        sharded: query.flag("sharded")?,
+        include_children: query.flag("include_children")?.unwrap_or(false),
+        parent_node: query.uuid("parent_node")?.map(NodeUuid::from_uuid),
+        lease_holder: None,
+        lease_expired_at: None,
+    })
+}

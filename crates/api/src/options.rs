@@ -1,0 +1,47 @@
+//! What an operator may turn.
+
+use std::time::Duration;
+
+use microversion::Version;
+
+/// Settings of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Start of links, as `https://bmc.example.org:6385`; without it, links follow the request's `Host`.
+    pub public_endpoint: Option<String>,
+    /// Whether callers come by TLS; decides the scheme of links when there is no public endpoint.
+    pub tls: bool,
+    /// The most objects on one page, and how many there are when the caller names no limit.
+    pub max_limit: usize,
+    /// The newest version on offer; older than the newest one while a site is being upgraded.
+    pub max_version: Version,
+    /// When a request is given up (503).
+    pub request_deadline: Duration,
+    /// How long to wait before a locked node is looked at again; the third time it is refused (409).
+    pub lock_retry: Duration,
+    /// Whether nodes in `available` may be deleted.
+    pub delete_available_nodes: bool,
+    /// Resource class of nodes enrolled without one.
+    pub default_resource_class: Option<String>,
+    /// A conductor that was silent for longer does not count as alive.
+    pub conductor_timeout: Duration,
+    /// Whether agents may look nodes up and send heartbeats; off for sites without ramdisks.
+    pub ramdisk_endpoints: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            public_endpoint: None,
+            tls: false,
+            max_limit: 1000,
+            max_version: Version::MAX,
+            request_deadline: Duration::from_mins(1),
+            lock_retry: Duration::from_secs(1),
+            delete_available_nodes: true,
+            default_resource_class: None,
+            conductor_timeout: Duration::from_mins(1),
+            ramdisk_endpoints: true,
+        }
+    }
+}

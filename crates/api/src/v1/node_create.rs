@@ -1,0 +1,66 @@
+//! Enrolling nodes.
+
+use api_types::{Invalid, NODE, Shape, create as set_fields};
+use http::StatusCode;
+use model::{Node, ProvisionState, Timestamp};
+
+use crate::error::ApiError;
+use crate::reply::{Answer, Reply};
+use crate::request::Request;
+use crate::{interfaces, rules};
+
+/// `POST /v1/nodes`
+pub(crate) async fn create(request: Request) -> Answer {
+    request.no_query()?;
+    let mut node = Node::new("", Timestamp::now());
+    set_fields(&NODE, &mut node, request.json_object()?, request.version)?;
+    request.authorise("baremetal:node:create", Some(&node))?;
+    prepare(&request, &mut node)?;
+    check_parent(&request, &node).await?;
+    request.conductor_of(&node, StatusCode::BAD_REQUEST)?;
+    let node = request.state.db.create_node(node).await?;
+    let body = request.object(&NODE, &Shape::Full, &node)?;
+    Ok(Reply::created(request.url(&format!("nodes/{}", node.uuid)), body))
+}
+
+/// Fills in what the caller left open, and judges the whole.
+fn prepare(request: &Request, node: &mut Node) -> Result<(), ApiError> {
+    if node.driver.is_empty() {
+        return Err(Invalid::at("/driver", "a value is required").into());
+    }
+    if !request.version.at_least(11) {
+        node.provision_state = ProvisionState::Available;
+    }
+    if node.resource_class.is_none() {
+        node.resource_class.clone_from(&request.state.options.default_resource_class);
+    }
+    if node.instance_name.is_none() {
+        node.instance_name = rules::display_name(node);
+    }
+    let hardware = interfaces::hardware_type(&*request.state.conductors, &node.driver)?;
+    interfaces::complete(node, &hardware)?;
+    rules::reasons_have_causes(node)?;
+    check_chassis(node)
+}
+
+/// A chassis has to be there; there are none yet.
+pub(crate) fn check_chassis(node: &Node) -> Result<(), ApiError> {
+    match node.chassis_uuid {
+        Some(chassis) => Err(ApiError::bad_request(format!("Chassis {chassis} could not be found."))),
+        None => Ok(()),
+    }
+}
+
+/// The node that `node` is part of has to be there, visible, another one, and of the same owner.
+pub(crate) async fn check_parent(request: &Request, node: &Node) -> Result<(), ApiError> {
+    let Some(parent) = node.parent_node else { return Ok(()) };
+    if parent == node.uuid {
+        return Err(Invalid::at("/parent_node", "a node cannot be part of itself").into());
+    }
+    let found = request.find_node(&parent.to_string()).await;
+    let found = found.map_err(|error| error.with_status(StatusCode::BAD_REQUEST))?;
+    if found.owner == node.owner {
+        return Ok(());
+    }
+    Err(Invalid::at("/parent_node", "the node and the one it is part of need the same owner").into())
+}

@@ -1,0 +1,38 @@
+//! Maintenance: the service keeps its hands off a node.
+
+use crate::error::ApiError;
+use crate::reply::{Answer, Reply};
+use crate::request::Request;
+
+/// `PUT /v1/nodes/{node_ident}/maintenance`
+pub(crate) async fn set(request: Request) -> Answer {
+    let reason = match request.members(&["reason"])?.remove("reason") {
+        None | Some(serde_json::Value::Null) => None,
+        Some(serde_json::Value::String(reason)) => Some(reason),
+        Some(_) => return Err(ApiError::bad_request("/reason: expected a string")),
+    };
+    let node = request.node("baremetal:node:set_maintenance").await?;
+    let change = |before: &model::Node| {
+        let mut after = before.clone();
+        after.maintenance = true;
+        after.maintenance_reason.clone_from(&reason);
+        Ok(after)
+    };
+    request.change_node(node, change).await?;
+    Ok(Reply::accepted())
+}
+
+/// `DELETE /v1/nodes/{node_ident}/maintenance`
+pub(crate) async fn clear(request: Request) -> Answer {
+    request.no_query()?;
+    let node = request.node("baremetal:node:clear_maintenance").await?;
+    let change = |before: &model::Node| {
+        let mut after = before.clone();
+        after.maintenance = false;
+        after.maintenance_reason = None;
+        after.fault = None;
+        Ok(after)
+    };
+    request.change_node(node, change).await?;
+    Ok(Reply::accepted())
+}

@@ -1,0 +1,68 @@
+//! Questions and orders for the BMC of a node: validation, console, non-maskable interrupts.
+
+use api_types::flag;
+use http::StatusCode;
+use model::Node;
+use serde_json::json;
+
+use crate::error::ApiError;
+use crate::reply::{Answer, Reply};
+use crate::request::Request;
+
+/// `GET /v1/nodes/{node_ident}/validate`
+pub(crate) async fn validate(request: Request) -> Answer {
+    request.no_query()?;
+    let ident = request.param("node_ident").to_owned();
+    verdicts(request, &ident).await
+}
+
+/// `GET /v1/nodes/validate?node=…`
+pub(crate) async fn validate_named(request: Request) -> Answer {
+    request.query.check("node", &["node", "node_uuid"], request.version)?;
+    let ident = request.query.text("node").or_else(|| request.query.text("node_uuid"));
+    let ident =
+        ident.ok_or_else(|| ApiError::bad_request("Expected the parameter 'node' or 'node_uuid'."))?;
+    verdicts(request, &ident).await
+}
+
+async fn verdicts(request: Request, ident: &str) -> Answer {
+    let node = request.find_node(ident).await?;
+    request.authorise("baremetal:node:validate", Some(&node))?;
+    request.conductor_of(&node, StatusCode::NOT_FOUND)?;
+    let verdicts = request.state.conductors.validate(node.uuid).await?;
+    Ok(Reply::json(json!(verdicts).to_string()))
+}
+
+/// `GET /v1/nodes/{node_ident}/states/console`
+pub(crate) async fn console(request: Request) -> Answer {
+    request.no_query()?;
+    let node = request.node("baremetal:node:get_console").await?;
+    Err(no_console(&node))
+}
+
+/// `PUT /v1/nodes/{node_ident}/states/console`
+pub(crate) async fn set_console(request: Request) -> Answer {
+    let body = request.members(&["enabled"])?;
+    if body.get("enabled").and_then(flag).is_none() {
+        return Err(ApiError::bad_request("/enabled: expected true or false"));
+    }
+    let node = request.node("baremetal:node:set_console_state").await?;
+    Err(no_console(&node))
+}
+
+/// No driver has a console that works yet.
+fn no_console(node: &Node) -> ApiError {
+    ApiError::bad_request(format!(
+        "Driver {} does not support console (disabled or not implemented).",
+        node.driver
+    ))
+}
+
+/// `PUT /v1/nodes/{node_ident}/management/inject_nmi`
+pub(crate) async fn inject_nmi(request: Request) -> Answer {
+    request.no_body()?;
+    let node = request.node("baremetal:node:inject_nmi").await?;
+    request.conductor_of(&node, StatusCode::NOT_FOUND)?;
+    request.state.conductors.inject_nmi(node.uuid).await?;
+    Ok(Reply::no_content())
+}

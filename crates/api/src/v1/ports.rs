@@ -1,0 +1,178 @@
+//! Ports: lists, one port, creation.
+
+use api_types::{Invalid, PORT, Shape, check_port, create as set_fields};
+use db::{PortFilter, PortKey, PortQuery, PortSort};
+use http::StatusCode;
+use model::{MacAddr, Node, Port, PortUuid, PortgroupUuid, Timestamp, validate_logical_name};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::error::ApiError;
+use crate::page::{self, PAGE_PARAMS, Page};
+use crate::reply::{Answer, Reply};
+use crate::request::Request;
+use crate::store;
+
+/// Parameters of port lists beside those of paging.
+const FILTERS: [&str; 7] =
+    ["node", "node_uuid", "address", "portgroup", "shard", "description_contains", "conductor_groups"];
+
+/// `GET /v1/ports`
+pub(crate) async fn list(request: Request) -> Answer {
+    answer(request, false, None).await
+}
+
+/// `GET /v1/ports/detail`
+pub(crate) async fn detail(request: Request) -> Answer {
+    answer(request, true, None).await
+}
+
+/// `GET /v1/nodes/{node_ident}/ports`
+pub(crate) async fn list_of_node(request: Request) -> Answer {
+    let node = request.node("baremetal:node:get").await?;
+    answer(request, false, Some(node)).await
+}
+
+/// `GET /v1/nodes/{node_ident}/ports/detail`
+pub(crate) async fn detail_of_node(request: Request) -> Answer {
+    let node = request.node("baremetal:node:get").await?;
+    answer(request, true, Some(node)).await
+}
+
+/// Single ports are not found below their node.
+pub(crate) async fn not_below_node(_: Request) -> Answer {
+    Err(ApiError::bad_request("Ports are read below their node as a list only; use /v1/ports."))
+}
+
+async fn answer(request: Request, detail: bool, node: Option<Node>) -> Answer {
+    request.authorise("baremetal:port:list", None)?;
+    let names: Vec<&str> =
+        PAGE_PARAMS[..if detail { 4 } else { 6 }].iter().chain(&FILTERS).copied().collect();
+    request.query.check("ports", &names, request.version)?;
+    let page = Page::read(&request, &PORT, detail)?;
+    let query = PortQuery {
+        visible_to: request.scope(),
+        filter: filter(&request, node).await?,
+        sort_key: PortSort::from_field(&page.sort_key).ok_or_else(|| page.unsortable())?,
+        descending: page.descending,
+        marker: page.uuid_marker()?.map(PortUuid::from_uuid),
+        limit: page.limit,
+    };
+    let ports = request.state.db.list_ports(&query).await?;
+    let marker = ports.last().filter(|_| ports.len() == page.limit).map(|port| port.uuid.to_string());
+    request.list((&PORT, "ports"), &page, &ports, marker)
+}
+
+async fn filter(request: &Request, node: Option<Node>) -> Result<PortFilter, ApiError> {
+    let query = &request.query;
+    let named = query.text("node").or_else(|| query.text("node_uuid"));
+    let holders =
+        [named.is_some() || node.is_some(), query.get("portgroup").is_some(), query.get("shard").is_some()];
+    if holders.into_iter().filter(|given| *given).count() > 1 {
+        return Err(ApiError::forbidden(
+            "Ports are listed by node, portgroup or shard, by one of them at a time.",
+        ));
+    }
+    let groups = query.list("conductor_groups");
+    let alone = named.is_none() && query.get("portgroup").is_none() && query.get("address").is_none();
+    if groups.is_some() && !alone {
+        return Err(ApiError::bad_request(
+            "conductor_groups: it cannot be combined with node, portgroup or address",
+        ));
+    }
+    let node = match (node, named) {
+        (Some(node), _) => Some(node),
+        (None, Some(ident)) => Some(request.find_node(&ident).await?),
+        (None, None) => None,
+    };
+    let portgroup =
+        query.get("portgroup").map(|ident| Uuid::parse_str(ident).map_err(|_| no_portgroup(ident)));
+    Ok(PortFilter {
+        nodes: node.map(|node| vec![node.uuid]),
+        addresses: query
+            .parsed("address", "an Ethernet address such as 52:54:00:12:34:56", |text| text.parse().ok())?
+            .map(|address| vec![address]),
+        portgroup_uuid: portgroup.transpose()?.map(PortgroupUuid::from_uuid),
+        shards: query.list("shard"),
+        description_contains: query.text("description_contains"),
+        conductor_groups: groups.map(|groups| groups.iter().map(|group| group.to_lowercase()).collect()),
+    })
+}
+
+/// `GET /v1/ports/{port_ident}`
+pub(crate) async fn show(request: Request) -> Answer {
+    request.query.check("ports", &["fields"], request.version)?;
+    let shape = page::shape(&request, Shape::Full)?;
+    let port = find_port(&request, request.param("port_ident")).await?;
+    request.authorise("baremetal:port:get", None)?;
+    Ok(Reply::json(request.object(&PORT, &shape, &port)?))
+}
+
+/// The port that `ident` names, by UUID or (from 1.88) by name, if the caller may see it.
+pub(super) async fn find_port(request: &Request, ident: &str) -> Result<Port, ApiError> {
+    let shown: String = ident.chars().take(300).collect();
+    let missing = || ApiError::not_found(format!("Port {shown} could not be found."));
+    let key = match Uuid::parse_str(ident) {
+        Ok(uuid) if uuid.to_string() == ident => PortKey::Uuid(PortUuid::from_uuid(uuid)),
+        Ok(_) => return Err(missing()),
+        Err(_) if validate_logical_name(ident).is_err() => {
+            return Err(ApiError::bad_request(format!(
+                "Expected a logical name or UUID but received {shown}."
+            )));
+        }
+        Err(_) if !request.version.at_least(88) => return Err(missing()),
+        Err(_) => PortKey::Name(ident.to_owned()),
+    };
+    request.state.db.get_port(&key, &request.scope()).await?.ok_or_else(missing)
+}
+
+/// `POST /v1/ports`
+pub(crate) async fn create(request: Request) -> Answer {
+    request.no_query()?;
+    let mut body = request.json_object()?;
+    let node = node_of(&request, &mut body).await?;
+    request.authorise("baremetal:port:create", Some(&node))?;
+    if !body.contains_key("address") {
+        return Err(Invalid::at("/address", "a value is required").into());
+    }
+    let mut port = Port::new(node.uuid, MacAddr::new([0; 6]), Timestamp::now());
+    set_fields(&PORT, &mut port, body, request.version)?;
+    check_port(&port)?;
+    check_portgroup(&port)?;
+    store::wait_unlocked(&request.state, node).await?;
+    let port = request.state.db.create_port(port).await?;
+    let body = request.object(&PORT, &Shape::Full, &port)?;
+    Ok(Reply::created(request.url(&format!("ports/{}", port.uuid)), body))
+}
+
+/// The node that the body of a creation names, by `node_uuid` or (from 1.94) by `node_ident`, not both.
+async fn node_of(request: &Request, body: &mut Map<String, Value>) -> Result<Node, ApiError> {
+    let (name, value) = match (body.remove("node_ident"), body.get("node_uuid").cloned()) {
+        (Some(_), None) if !request.version.at_least(94) => {
+            return Err(ApiError::not_acceptable("/node_ident: it needs API version 1.94"));
+        }
+        (Some(ident), None) => ("node_ident", ident),
+        (None, Some(uuid)) => ("node_uuid", uuid),
+        _ => return Err(ApiError::bad_request("Exactly one of node_uuid and node_ident is required.")),
+    };
+    let ident = value.as_str().ok_or_else(|| Invalid::at(format!("/{name}"), "expected a string"))?;
+    if name == "node_uuid" && Uuid::parse_str(ident).is_err() {
+        return Err(Invalid::at("/node_uuid", "expected a UUID").into());
+    }
+    request.find_node(ident).await.map_err(|error| error.with_status(StatusCode::BAD_REQUEST))
+}
+
+/// A bond has to be there; there are none yet.
+pub(super) fn check_portgroup(port: &Port) -> Result<(), ApiError> {
+    match port.portgroup_uuid {
+        Some(uuid) => Err(no_portgroup(&uuid.to_string()).with_status(StatusCode::BAD_REQUEST)),
+        None => Ok(()),
+    }
+}
+
+fn no_portgroup(ident: &str) -> ApiError {
+    ApiError::not_found(format!(
+        "Portgroup {} could not be found.",
+        ident.chars().take(300).collect::<String>()
+    ))
+}
