@@ -409,3 +409,52 @@ async fn dhcp_needs_an_interface_that_exists() {
     assert!(matches!(ask(None).await, Err(netboot::NetbootError::InterfaceNeeded)));
     assert!(matches!(ask(Some("no-such-if0")).await, Err(netboot::NetbootError::Interface { .. })));
 }
+
+#[tokio::test]
+async fn transfers_of_one_client_are_limited_and_end_with_the_service() {
+    let fixture = Fixture::new().await;
+    let server = fixture.running.bound.tftp;
+    let request = b"\0\x01vmlinuz\0octet\0blksize\x001468\0";
+    let mut sockets = Vec::new();
+    let mut buffer = [0; 2048];
+    let wait = Duration::from_secs(20);
+    for _ in 0..8 {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        // Asked twice at once: one transfer, one answer.
+        socket.send_to(request, server).await.unwrap();
+        socket.send_to(request, server).await.unwrap();
+        let (length, from) =
+            tokio::time::timeout(wait, socket.recv_from(&mut buffer)).await.unwrap().unwrap();
+        assert_eq!(&buffer[..length], b"\0\x06blksize\x001468\0");
+        assert_ne!(from.port(), server.port());
+        sockets.push(socket);
+    }
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(request, server).await.unwrap();
+    let (length, from) = tokio::time::timeout(wait, socket.recv_from(&mut buffer)).await.unwrap().unwrap();
+    assert_eq!(&buffer[..length], b"\0\x05\0\0too many transfers of this client\0");
+    assert_eq!(from, server);
+    // The service stops although eight clients would still be waited for.
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_download_may_end_after_the_service_was_told_to_stop() {
+    let fixture = Fixture::new().await;
+    std::fs::write(fixture.directory.path().join("files/large"), pattern(32 << 20)).unwrap();
+    let mut response = fixture
+        .client
+        .get(format!("http://{}/files/large", fixture.running.bound.http))
+        .send()
+        .await
+        .unwrap();
+    let mut received = response.chunk().await.unwrap().unwrap().to_vec();
+    fixture.stop.cancel();
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        received.extend_from_slice(&chunk);
+    }
+    assert!(received == pattern(32 << 20));
+    let http = fixture.running.bound.http;
+    fixture.finish().await;
+    assert!(tokio::net::TcpStream::connect(http).await.is_err(), "nobody listens any more");
+}
