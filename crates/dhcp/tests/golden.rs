@@ -23,9 +23,16 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let lines =
-        bytes.chunks(48).map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    lines.map(|line| line + "\n").collect()
+    let mut text = String::new();
+    for line in bytes.chunks(48) {
+        text.extend(
+            line.iter()
+                .flat_map(|byte| [byte >> 4, byte & 15])
+                .filter_map(|digit| char::from_digit(digit.into(), 16)),
+        );
+        text.push('\n');
+    }
+    text
 }
 
 struct Case {
