@@ -190,7 +190,10 @@ impl Engine {
             effect = ?decided.effect.as_ref().map(|effect| &effect.action),
             "decided"
         );
-        (Commit { before, after: decided.node, flow, journal, history, events, notices: Vec::new() }, decided.effect)
+        (
+            Commit { before, after: decided.node, flow, journal, history, events, notices: Vec::new() },
+            decided.effect,
+        )
     }
 
     /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.

@@ -1,0 +1,444 @@
+//! A conductor on a store in a temporary directory, with drivers of one machine that has knobs.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use conductor::{Conductor, Options};
+use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};
+use db::{Db, HistoryQuery, NodeKey, Scope};
+use driver::{
+    AgentCall, AgentReply, Answer, Boot, Deploy, DriverError, Management, Network, Power, PowerChange,
+    Registry, Retry,
+};
+use model::{
+    BootDevice, BootIntent, BootMode, HardwareType, InterfaceKind, Node, NodeUuid, Port, PowerState,
+    ProvisionState as S, Secret, Timestamp,
+};
+use provision::{AgentStep, ErrorCode, NetworkChange, Observed, PlannedStep, Policy, Verb};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What the machine does wrong.
+#[derive(Clone)]
+pub(crate) struct Knobs {
+    pub(crate) power_error: Option<ErrorCode>,
+    pub(crate) panic_in_power: bool,
+    pub(crate) silent_agent: bool,
+    pub(crate) invalid_image: bool,
+    /// Every action takes so long.
+    pub(crate) slow: Duration,
+    /// Actions of drivers never end once so many have: the process is about to die.
+    pub(crate) die_after: Option<usize>,
+    pub(crate) callback: Duration,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            power_error: None,
+            panic_in_power: false,
+            silent_agent: false,
+            invalid_image: false,
+            slow: Duration::ZERO,
+            die_after: None,
+            callback: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The machine's state; outlives conductors.
+#[derive(Default)]
+pub(crate) struct Machine {
+    pub(crate) on: bool,
+    pub(crate) writes: usize,
+    pub(crate) erasures: usize,
+    actions: usize,
+    network_boot: bool,
+    agent: Option<String>,
+    boots: usize,
+    commands: Vec<String>,
+}
+
+#[derive(Clone)]
+struct Hardware {
+    knobs: Knobs,
+    machine: Arc<Mutex<Machine>>,
+}
+
+impl Hardware {
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap()
+    }
+
+    /// Counts an action, takes its time, and never returns when the process is about to die.
+    async fn act(&self) {
+        let number = {
+            let mut machine = self.lock();
+            machine.actions += 1;
+            machine.actions
+        };
+        if self.knobs.die_after.is_some_and(|limit| number > limit) {
+            std::future::pending::<()>().await;
+        }
+        if !self.knobs.slow.is_zero() {
+            tokio::time::sleep(self.knobs.slow).await;
+        }
+    }
+
+    fn begin(&self, step: String) {
+        let mut machine = self.lock();
+        match step.as_str() {
+            "write_image" => machine.writes += 1,
+            _ => machine.erasures += 1,
+        }
+        machine.commands.push(step);
+    }
+
+    fn failing(&self) -> Result<(), DriverError> {
+        assert!(!self.knobs.panic_in_power, "a driver that panics");
+        match self.knobs.power_error {
+            Some(code) => Err(DriverError::new(code, Retry::Transient, "no answer from the BMC.")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Power for Hardware {
+    fn validate(&self, _: &Node) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn state<'a>(&'a self, _: &'a Node) -> Answer<'a, PowerState> {
+        Box::pin(async {
+            self.act().await;
+            self.failing()?;
+            Ok(if self.lock().on { PowerState::On } else { PowerState::Off })
+        })
+    }
+
+    fn change<'a>(&'a self, node: &'a Node, change: PowerChange) -> Answer<'a, PowerState> {
+        Box::pin(async move {
+            self.act().await;
+            self.failing()?;
+            let mut machine = self.lock();
+            if change == PowerChange::On {
+                if !machine.on && machine.network_boot && node.boot_intent == BootIntent::Ramdisk {
+                    machine.boots += 1;
+                    machine.agent = Some(format!("boot {}", machine.boots));
+                    machine.commands.clear();
+                }
+                machine.on = true;
+                return Ok(PowerState::On);
+            }
+            machine.on = false;
+            machine.agent = None;
+            Ok(PowerState::Off)
+        })
+    }
+}
+
+impl Management for Hardware {
+    fn validate(&self, _: &Node) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn supported_boot_devices(&self, _: &Node) -> Vec<BootDevice> {
+        vec![BootDevice::Pxe, BootDevice::Disk]
+    }
+
+    fn boot_device<'a>(&'a self, _: &'a Node) -> Answer<'a, (Option<BootDevice>, Option<bool>)> {
+        Box::pin(async { Ok((Some(BootDevice::Disk), Some(true))) })
+    }
+
+    fn set_boot_device<'a>(&'a self, _: &'a Node, device: BootDevice, _: bool) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.act().await;
+            self.lock().network_boot = device == BootDevice::Pxe;
+            Ok(())
+        })
+    }
+
+    fn set_boot_mode<'a>(&'a self, _: &'a Node, _: BootMode) -> Option<Answer<'a, ()>> {
+        None
+    }
+
+    fn set_secure_boot<'a>(&'a self, _: &'a Node, _: bool) -> Option<Answer<'a, ()>> {
+        None
+    }
+
+    fn inject_nmi<'a>(&'a self, _: &'a Node) -> Option<Answer<'a, ()>> {
+        None
+    }
+
+    fn facts<'a>(&'a self, _: &'a Node) -> Answer<'a, Observed> {
+        Box::pin(async { Ok(Observed::default()) })
+    }
+}
+
+impl Boot for Hardware {
+    fn validate(&self, _: &Node) -> Result<(), DriverError> {
+        Ok(())
+    }
+}
+
+impl Network for Hardware {
+    fn validate(&self, _: &Node) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn change<'a>(&'a self, _: &'a Node, _: NetworkChange) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn vifs<'a>(&'a self, _: &'a Node) -> Answer<'a, Vec<Value>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn attach_vif<'a>(&'a self, _: &'a Node, _: Value) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn detach_vif<'a>(&'a self, _: &'a Node, _: String) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Deploy for Hardware {
+    fn validate(&self, _: &Node) -> Result<(), DriverError> {
+        if self.knobs.invalid_image {
+            return Err(DriverError::instance_info("instance_info has no image_source."));
+        }
+        Ok(())
+    }
+
+    fn deploy_steps(&self, _: &Node) -> Vec<PlannedStep> {
+        provision::flow::deploy::direct()
+    }
+
+    fn clean_steps(&self, _: &Node) -> Vec<PlannedStep> {
+        provision::flow::clean::in_band()
+    }
+
+    fn prepare_image<'a>(&'a self, _: &'a Node) -> Answer<'a, Observed> {
+        Box::pin(async {
+            self.act().await;
+            Ok(Observed::default())
+        })
+    }
+
+    fn agent<'a>(
+        &'a self,
+        node: &'a Node,
+        call: AgentCall,
+        known: Option<&'a str>,
+    ) -> Answer<'a, AgentReply> {
+        Box::pin(async move {
+            let lost = || DriverError::new(ErrorCode::AgentLost, Retry::Transient, "there is no agent.");
+            let started = self.lock().agent.clone().ok_or_else(lost)?;
+            match call {
+                AgentCall::Steps(_) => {
+                    self.act().await;
+                    let cleaning = node.provision_state == S::Cleaning;
+                    let step = AgentStep {
+                        interface: "deploy".to_owned(),
+                        step: "erase_devices_metadata".to_owned(),
+                        priority: if cleaning { 99 } else { 0 },
+                        abortable: true,
+                        reboot_requested: false,
+                    };
+                    Ok(AgentReply::Done(Box::new(Observed {
+                        steps: vec![step],
+                        agent_started_at: Some(started),
+                        ..Observed::default()
+                    })))
+                }
+                AgentCall::Run(_, step) => {
+                    self.begin(step.step);
+                    self.act().await;
+                    Ok(AgentReply::Running)
+                }
+                AgentCall::Ask(_, step) => {
+                    self.act().await;
+                    if known.is_some_and(|known| known != started) {
+                        let text = "the agent started anew.";
+                        return Err(DriverError::new(ErrorCode::AgentRestarted, Retry::NeedsOperator, text));
+                    }
+                    let heard = self.lock().commands.contains(&step.step);
+                    Ok(if heard { AgentReply::Done(Box::default()) } else { AgentReply::NotFound })
+                }
+                _ => {
+                    self.act().await;
+                    Ok(AgentReply::Done(Box::default()))
+                }
+            }
+        })
+    }
+}
+
+/// The whole arrangement.
+pub(crate) struct Rig {
+    pub(crate) uuid: NodeUuid,
+    hardware: Hardware,
+    conductor: Arc<Conductor>,
+    agent: tokio::task::JoinHandle<()>,
+    db: Db,
+    dir: TempDir,
+}
+
+impl Rig {
+    pub(crate) async fn start(knobs: Knobs) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&dir).await;
+        let hardware = Hardware { knobs, machine: Arc::default() };
+        let mut node = Node::new("test", Timestamp::now());
+        for kind in InterfaceKind::ALL {
+            node.interfaces.set(kind, Some("test".to_owned()));
+        }
+        let node = db.create_node(node).await.unwrap();
+        let port = Port::new(node.uuid, "52:54:00:00:00:01".parse().unwrap(), Timestamp::now());
+        db.create_port(port).await.unwrap();
+        Self::with(dir, db, hardware, node.uuid).await
+    }
+
+    async fn with(dir: TempDir, db: Db, hardware: Hardware, uuid: NodeUuid) -> Self {
+        let options = Options {
+            hostname: "conductor-1".to_owned(),
+            policy: Policy { callback_timeout: hardware.knobs.callback, ..Policy::default() },
+            ..Options::default()
+        };
+        let conductor = Arc::new(Conductor::start(db.clone(), registry(&hardware), options).await.unwrap());
+        let agent = tokio::spawn(call_home(Arc::clone(&conductor), hardware.clone(), uuid));
+        Self { uuid, hardware, conductor, agent, db, dir }
+    }
+
+    /// The process dies as it stands, and a new one starts on its store.
+    pub(crate) async fn reborn(self) -> Self {
+        let reached = |rig: &Self| {
+            let machine = rig.hardware.lock();
+            rig.hardware.knobs.die_after.is_none_or(|limit| machine.actions > limit)
+        };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while !reached(&self) && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.agent.abort();
+        // Stopping drops what is under way without recording its end, as a kill does.
+        self.conductor.stop().await;
+        let Self { uuid, mut hardware, db, dir, .. } = self;
+        db.close().await;
+        hardware.knobs.die_after = None;
+        let db = open(&dir).await;
+        Self::with(dir, db, hardware, uuid).await
+    }
+
+    pub(crate) fn conductor(&self) -> &Conductor {
+        &self.conductor
+    }
+
+    pub(crate) fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.hardware.lock()
+    }
+
+    pub(crate) async fn node(&self) -> Node {
+        self.db.get_node(&NodeKey::Uuid(self.uuid), &Scope::All).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn history(&self) -> Vec<String> {
+        let entries = self
+            .db
+            .history(&HistoryQuery { node: self.uuid, descending: false, marker: None, limit: 300 })
+            .await
+            .unwrap();
+        entries.into_iter().map(|entry| entry.event).collect()
+    }
+
+    pub(crate) async fn set_state(&self, state: S) {
+        let before = self.node().await;
+        let after = Node { provision_state: state, ..before.clone() };
+        self.db.update_node(&before, after).await.unwrap();
+    }
+
+    pub(crate) async fn request(&self, verb: Verb) -> Result<(), RequestError> {
+        self.conductor.provision(self.uuid, verb, ProvisionArgs::default()).await
+    }
+
+    pub(crate) async fn ask(&self, verb: Verb, end: S) {
+        self.request(verb).await.unwrap();
+        self.until(end).await;
+    }
+
+    pub(crate) async fn until(&self, state: S) -> Node {
+        self.until_true(|node| node.provision_state == state, state.as_str()).await
+    }
+
+    pub(crate) async fn until_idle(&self) -> Node {
+        self.until_true(|node| node.target_power_state.is_none(), "no target power state").await
+    }
+
+    async fn until_true(&self, fits: impl Fn(&Node) -> bool, what: &str) -> Node {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            let node = self.node().await;
+            if fits(&node) {
+                return node;
+            }
+            let late = tokio::time::Instant::now() > deadline;
+            assert!(!late, "not {what} but {}: {:?}", node.provision_state, node.last_error);
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.agent.abort();
+        self.conductor.stop().await;
+    }
+}
+
+async fn open(dir: &TempDir) -> Db {
+    let url = db::DatabaseUrl::sqlite(dir.path().join("test.db"));
+    Db::open(&db::Options::new(url)).await.unwrap()
+}
+
+/// The agent of whatever boot the machine is in: asks who it is, and calls again and again.
+async fn call_home(conductor: Arc<Conductor>, hardware: Hardware, uuid: NodeUuid) {
+    let mut known: Option<(String, Secret)> = None;
+    loop {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let boot = hardware.lock().agent.clone();
+        let Some(boot) = boot.filter(|_| !hardware.knobs.silent_agent) else { continue };
+        if known.as_ref().is_none_or(|(of, _)| *of != boot) {
+            let lookup = Lookup { addresses: vec![], node_uuid: Some(uuid), wants_token: true };
+            let Ok(reply) = conductor.lookup(lookup).await else { continue };
+            known = reply.config.get_str("agent_token").map(|token| (boot.clone(), Secret::new(token)));
+        }
+        let Some((_, token)) = &known else { continue };
+        let beat = Heartbeat {
+            callback_url: "https://10.0.0.1:9999".to_owned(),
+            agent_version: Some("1".to_owned()),
+            agent_token: Some(token.clone()),
+            agent_verify_ca: None,
+            agent_status: None,
+            agent_status_message: None,
+        };
+        let _ = conductor.heartbeat(uuid, beat).await;
+    }
+}
+
+fn registry(hardware: &Hardware) -> Registry {
+    let interfaces = InterfaceKind::ALL.into_iter().map(|kind| (kind, vec!["test".to_owned()])).collect();
+    let mut registry = Registry {
+        hardware_types: vec![HardwareType {
+            name: "test".to_owned(),
+            interfaces,
+            properties: Default::default(),
+        }],
+        ..Registry::default()
+    };
+    let one = || Arc::new(hardware.clone());
+    registry.power.insert("test", one());
+    registry.management.insert("test", one());
+    registry.boot.insert("test", one());
+    registry.deploy.insert("test", one());
+    registry.network.insert("test", one());
+    registry
+}
