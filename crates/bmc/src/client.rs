@@ -42,10 +42,13 @@ impl fmt::Display for PowerState {
     }
 }
 
-/// The boot override that a BMC has.
+/// The boot override as a BMC tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BootSetting {
-    /// The device; [`BootDevice::NoOverride`] when nothing is overridden (or the override is used up).
+    /// Whether the firmware will heed it. Cleared when a one-time override is used up; but there are BMCs that never set
+    /// it in their answer.
+    pub valid: bool,
+    /// The device; may be a left-over when not `valid`.
     pub device: BootDevice,
     /// For every boot, not the next only.
     pub persistent: bool,
@@ -114,8 +117,8 @@ impl IpmiClient {
         let BootParameter::Flags(flags) = option.parameter else {
             return Err(Error::WrongParameter { target: self.target().clone(), operation });
         };
-        let device = if flags.valid { flags.device } else { BootDevice::NoOverride };
-        Ok(BootSetting { device, persistent: flags.valid && flags.persistent, uefi: flags.uefi })
+        let BootFlags { valid, device, persistent, uefi, .. } = flags;
+        Ok(BootSetting { valid, device, persistent, uefi })
     }
 
     /// Sets the boot override, for the next boot or (`persistent`) for all.

@@ -21,8 +21,10 @@ pub(crate) enum LinkError {
     Session(ClientError),
     /// The request was not answered.
     NoAnswer { sent: u32 },
-    /// The request cannot be sent.
-    Request(RequestError),
+    /// The request does not fit into a message.
+    TooLong { bytes: usize },
+    /// The session ended; nothing was sent.
+    Lost,
 }
 
 impl From<io::Error> for LinkError {
@@ -67,9 +69,7 @@ impl Link {
             }
             Event::Failed(error) => Err(LinkError::Session(error)),
             // No request was made, so nothing else can happen.
-            Event::Response(_) | Event::RequestTimedOut { .. } | Event::Closed => {
-                Err(LinkError::Request(RequestError::NoSession))
-            }
+            Event::Response(_) | Event::RequestTimedOut { .. } | Event::Closed => Err(LinkError::Lost),
         }
     }
 
@@ -83,7 +83,10 @@ impl Link {
         // A caller before may have gone away in the middle.
         self.client.abandon();
         let now = self.epoch.elapsed();
-        self.client.request(now, request).map_err(LinkError::Request)?;
+        self.client.request(now, request).map_err(|error| match error {
+            RequestError::TooLong { have } => LinkError::TooLong { bytes: have },
+            RequestError::NoSession | RequestError::Busy => LinkError::Lost,
+        })?;
         match self.run().await? {
             Event::Response(response) => {
                 self.last_used = Instant::now();
@@ -91,7 +94,7 @@ impl Link {
             }
             Event::RequestTimedOut { sent } => Err(LinkError::NoAnswer { sent }),
             Event::Failed(error) => Err(LinkError::Session(error)),
-            Event::Established { .. } | Event::Closed => Err(LinkError::Request(RequestError::NoSession)),
+            Event::Established { .. } | Event::Closed => Err(LinkError::Lost),
         }
     }
 
@@ -114,7 +117,7 @@ impl Link {
                 return Ok(event);
             }
             let Some(deadline) = self.client.poll_timeout() else {
-                return Err(LinkError::Request(RequestError::NoSession));
+                return Err(LinkError::Lost);
             };
             match timeout_at(self.epoch + deadline, self.socket.recv(&mut buffer)).await {
                 Ok(received) => {

@@ -1,6 +1,9 @@
 //! The formulas of the RAKP key exchange, the same for both ends (IPMI sections 13.28-13.32). It knows no packets, no order of
 //! messages and no time.
 
+#[cfg(test)]
+mod golden;
+
 use crate::crypto::{SessionKeys, hmac};
 use crate::secret::{Password, Username};
 use crate::suite::CipherSuite;

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use ipmi::command::chassis::GetChassisStatus;
 use ipmi::command::{Command, RawRequest, RawResponse};
-use ipmi::{CipherChoice, CipherSuite, ClientError, CompletionCode, Config, Phase, RequestError};
+use ipmi::{CipherChoice, CipherSuite, ClientError, CompletionCode, Config, Phase};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
@@ -175,13 +175,7 @@ impl Bmc {
     }
 
     /// What the caller is told about a failed link.
-    fn explain(
-        &self,
-        operation: Operation,
-        credentials: &Credentials,
-        bytes: usize,
-        error: LinkError,
-    ) -> Error {
+    fn explain(&self, operation: Operation, credentials: &Credentials, error: LinkError) -> Error {
         let target = self.target.clone();
         match error {
             LinkError::Io(source) if source.kind() == io::ErrorKind::ConnectionRefused => {
@@ -196,13 +190,8 @@ impl Bmc {
                 Error::Login { target, user: credentials.username.as_str().to_owned(), source }
             }
             LinkError::NoAnswer { sent } => Error::NoAnswer { target, operation, sent },
-            LinkError::Request(RequestError::TooLong { have }) => {
-                Error::RequestTooLong { target, operation, bytes: have }
-            }
-            // The link is used by one caller at a time and dropped when it fails, so that these cannot happen.
-            LinkError::Request(RequestError::NoSession | RequestError::Busy) => {
-                Error::RequestTooLong { target, operation, bytes }
-            }
+            LinkError::TooLong { bytes } => Error::RequestTooLong { target, operation, bytes },
+            LinkError::Lost => Error::NoAnswer { target, operation, sent: 0 },
         }
     }
 }
@@ -270,16 +259,18 @@ impl Turn<'_> {
     async fn attempt(&mut self, request: &RawRequest, repeatable: bool) -> Result<RawResponse, Error> {
         self.drop_stale().await;
         if let Some(idle) = self.slot.link.as_ref().map(|link| link.last_used.elapsed()) {
-            let proven = idle <= PROVEN || repeatable || self.probe().await;
+            let proven = idle <= PROVEN || repeatable || self.probe(idle).await;
             match self.send(request).await {
-                Some(Ok(response)) => return Ok(response),
+                Some(Ok(response)) => {
+                    // Trust sessions longer again, step by step.
+                    self.slot.max_idle = (self.slot.max_idle * 2).min(self.options().idle_close);
+                    return Ok(response);
+                }
+                Some(Err(error @ LinkError::TooLong { .. })) => return Err(self.explain(error)),
                 Some(Err(error)) => {
-                    self.slot.link = None;
-                    if matches!(error, LinkError::Request(_)) {
-                        return Err(self.explain(error));
-                    }
-                    self.slot.max_idle = self.slot.max_idle.min(idle / 2).max(LEAST_REUSE);
-                    if proven && !repeatable {
+                    self.forget_link(idle);
+                    let unsent = matches!(error, LinkError::Session(_) | LinkError::Lost);
+                    if proven && !repeatable && !unsent {
                         return Err(self.explain(error));
                     }
                 }
@@ -294,12 +285,12 @@ impl Turn<'_> {
                 self.slot.link = None;
                 Err(self.explain(error))
             }
-            None => Err(self.explain(LinkError::Request(RequestError::NoSession))),
+            None => Err(self.explain(LinkError::Lost)),
         }
     }
 
     fn explain(&self, error: LinkError) -> Error {
-        self.client.bmc.explain(self.operation, &self.client.credentials, 0, error)
+        self.client.bmc.explain(self.operation, &self.client.credentials, error)
     }
 
     /// Closes a session that belongs to someone else or is too old to be trusted.
@@ -316,11 +307,17 @@ impl Turn<'_> {
         }
     }
 
+    /// The BMC had forgotten a session after `idle`: reuse the next ones for a shorter time.
+    fn forget_link(&mut self, idle: Duration) {
+        self.slot.link = None;
+        self.slot.max_idle = self.slot.max_idle.min(idle / 2).max(LEAST_REUSE);
+    }
+
     /// Whether the session lives; drops it if not.
-    async fn probe(&mut self) -> bool {
+    async fn probe(&mut self, idle: Duration) -> bool {
         let alive = matches!(self.send(&GetChassisStatus.to_raw()).await, Some(Ok(_)));
         if !alive {
-            self.slot.link = None;
+            self.forget_link(idle);
         }
         alive
     }

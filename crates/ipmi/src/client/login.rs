@@ -117,10 +117,12 @@ impl Client {
             algorithms: suite.algorithms(),
         };
         self.stage = Stage::Open { console_session };
-        // With another suite to try, silence may take half of what is left.
-        let patience = match self.candidates.len() {
-            1 => self.connect_by,
-            _ => now + self.connect_by.saturating_sub(now) / 2,
+        // When the BMC did not list its suites, silence may be its way to refuse this one: keep half of the time for the
+        // next. When it did, silence is loss, and loss is no reason to take a weaker suite.
+        let patience = if self.offered.is_empty() && self.candidates.len() > 1 {
+            now + self.connect_by.saturating_sub(now) / 2
+        } else {
+            self.connect_by
         };
         self.say(now, Phase::OpenSession, PayloadType::OpenSessionRequest, &request.encode(), patience);
     }
