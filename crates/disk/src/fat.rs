@@ -251,8 +251,14 @@ fn long_name(units: &[u16]) -> String {
     String::from_utf16_lossy(&units[..end])
 }
 
+/// A name without a long one: upper case on disk, with two bits in byte 12 that say what is shown in lower case (Windows
+/// NT's, which Linux and mtools write too).
 fn short_name(entry: &[u8; 32]) -> String {
-    let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-    let (base, extension) = (part(&entry[..8]), part(&entry[8..11]));
+    let part = |bytes: &[u8], lower: bool| {
+        let text = String::from_utf8_lossy(bytes).trim_end().to_owned();
+        if lower { text.to_ascii_lowercase() } else { text }
+    };
+    let base = part(&entry[..8], entry[12] & 0x08 != 0);
+    let extension = part(&entry[8..11], entry[12] & 0x10 != 0);
     if extension.is_empty() { base } else { format!("{base}.{extension}") }
 }
