@@ -12,6 +12,7 @@ use model::Secret;
 use rand::Rng;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::boot_source::StoreBootSource;
@@ -47,7 +48,7 @@ pub async fn serve(config: Config, announce: impl Fn(&str)) -> anyhow::Result<()
     tracing::info!("stopping");
     stop.cancel();
     for server in api {
-        server.await.context("the API server broke")??;
+        server.await.context("the API server broke")?;
     }
     if let Some(netboot) = netboot {
         netboot.join().await;
@@ -162,7 +163,7 @@ async fn start_api(
     conductor: &Arc<Conductor>,
     stop: &CancellationToken,
     announce: &impl Fn(&str),
-) -> anyhow::Result<Vec<tokio::task::JoinHandle<anyhow::Result<()>>>> {
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let authenticator: Arc<dyn api::Authenticator> = match config.api.auth {
         Auth::HttpBasic => Arc::new(api::HttpBasic::new(db.clone())),
         Auth::Noauth => Arc::new(api::NoAuth),
@@ -174,16 +175,19 @@ async fn start_api(
         conductors: Arc::clone(conductor) as _,
         authenticator,
         authorizer: Arc::new(api::SystemAdmins),
-        options: Arc::new(options),
+        options,
     };
+    let router = api::router(state);
     let mut servers = Vec::new();
     for address in &config.api.listen {
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("cannot listen on {address}: is another service there, is the address this host's?")
         })?;
         announce(&format!("listening on http://{}", listener.local_addr()?));
-        let (state, stop) = (state.clone(), stop.clone());
-        servers.push(tokio::spawn(async move { Ok(api::serve(listener, api::router(state), stop).await?) }));
+        let (router, stop) = (router.clone(), stop.clone());
+        servers.push(tokio::spawn(async move {
+            api::serve(listener, router, api::ServeLimits::default(), stop.cancelled_owned()).await;
+        }));
     }
     Ok(servers)
 }
