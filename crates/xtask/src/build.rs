@@ -2,7 +2,7 @@
 
 use crate::process::{command, output, run, source_root};
 use anyhow::{Context as _, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The agent is linked statically, so that the ramdisk needs no C library. An explicit target keeps these flags off
@@ -47,11 +47,46 @@ pub(crate) fn agent() -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// A binary with an interpreter would not start in a ramdisk that has none.
-fn ensure_static(binary: &std::path::Path) -> Result<()> {
+/// A program that asks for an interpreter (the dynamic loader) would not start in a ramdisk that has none.
+fn ensure_static(binary: &Path) -> Result<()> {
     let content = std::fs::read(binary).with_context(|| format!("read {}", binary.display()))?;
-    if content.windows(10).any(|part| part == b"ld-linux-x") {
-        bail!("{} is not static: it names a dynamic loader", binary.display());
+    match asks_for_interpreter(&content) {
+        Some(false) => Ok(()),
+        Some(true) => bail!("{} is not static", binary.display()),
+        None => bail!("{} is no 64-bit little-endian ELF file", binary.display()),
     }
-    Ok(())
+}
+
+/// Whether the ELF file has a program header `PT_INTERP`.
+fn asks_for_interpreter(elf: &[u8]) -> Option<bool> {
+    const PT_INTERP: u32 = 3;
+    let short = |at: usize| Some(usize::from(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?)));
+    // Magic number, 64 bits, little endian.
+    if !elf.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let table = usize::try_from(u64::from_le_bytes(elf.get(32..40)?.try_into().ok()?)).ok()?;
+    let (entry_size, entries) = (short(54)?, short(56)?);
+    for entry in 0..entries {
+        let at = table.checked_add(entry.checked_mul(entry_size)?)?;
+        if u32::from_le_bytes(elf.get(at..at.checked_add(4)?)?.try_into().ok()?) == PT_INTERP {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dynamic_program_is_told_from_a_static_one() {
+        let dynamic = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert_eq!(asks_for_interpreter(&dynamic), Some(true));
+        // Debian's package busybox-static.
+        assert_eq!(asks_for_interpreter(&std::fs::read("/bin/busybox").unwrap()), Some(false));
+        assert_eq!(asks_for_interpreter(b"#!/bin/sh"), None);
+        assert_eq!(asks_for_interpreter(&dynamic[..60]), None);
+    }
 }

@@ -122,6 +122,7 @@ async fn demonstrate(
 
 /// `cargo xtask drive`.
 pub(crate) fn drive(dir: &LabDir, options: &DriveOptions) -> Result<()> {
+    setup::ensure(dir)?;
     let image = image::ensure(dir, options.format)?;
     let lab = Lab::attach(dir, &options.name)?;
     let login =
