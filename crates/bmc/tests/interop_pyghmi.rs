@@ -55,9 +55,7 @@ async fn a_second_session_of_one_host_works() {
 #[tokio::test]
 async fn refusals_are_understood() {
     let (_server, target) = pyghmi().await;
-    let mut options = options();
-    options.timing.connect = Duration::from_secs(3);
-    let pool = IpmiPool::new(options);
+    let pool = IpmiPool::new(options());
 
     let wrong = Credentials { password: Password::new("wrong").unwrap(), ..credentials() };
     let error = pool.client(target.clone(), wrong).power_state().await.unwrap_err();
@@ -72,6 +70,9 @@ async fn refusals_are_understood() {
     );
 
     // This BMC says nothing to a user it does not know.
+    let mut options = options();
+    options.timing.connect = Duration::from_secs(3);
+    let pool = IpmiPool::new(options);
     let nobody = Credentials { username: Username::new("nobody").unwrap(), ..credentials() };
     let error = pool.client(target, nobody).power_state().await.unwrap_err();
     let Error::LoginSilent { source: ClientError::Timeout { phase, .. }, .. } = &error else {

@@ -26,6 +26,13 @@ fn impatient() -> Options {
     options
 }
 
+/// Gives an unanswered command up quickly, but leaves time to log in on a loaded host.
+fn hasty() -> Options {
+    let mut options = options();
+    options.timing.request = Duration::from_secs(1);
+    options
+}
+
 #[tokio::test]
 async fn the_whole_api_over_ipv4_and_ipv6() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
@@ -85,7 +92,7 @@ async fn a_dead_bmc_costs_one_deadline_then_nothing() {
         assert_eq!(error.retry(), Retry::Transient);
         assert!(chain(&error).contains("is unreachable: no answer to "), "{}", chain(&error));
     }
-    assert!(started.elapsed() < Duration::from_millis(200));
+    assert!(started.elapsed() < Duration::from_secs(10), "a hundred attempts would take 40 s");
 }
 
 #[tokio::test]
@@ -144,7 +151,7 @@ async fn new_credentials_make_a_new_session() {
 #[tokio::test]
 async fn a_session_that_the_bmc_forgot_is_opened_again_and_nothing_is_done_twice() {
     let server = machine().await;
-    let pool = IpmiPool::new(impatient());
+    let pool = IpmiPool::new(hasty());
     let bmc = client_of(&pool, &server);
     bmc.power_state().await.unwrap();
     server.with(ipmi::server::Server::forget_sessions);
@@ -165,7 +172,7 @@ async fn a_session_that_the_bmc_forgot_is_opened_again_and_nothing_is_done_twice
 #[tokio::test]
 async fn a_changed_cipher_suite_is_negotiated_anew() {
     let server = machine().await;
-    let pool = IpmiPool::new(impatient());
+    let pool = IpmiPool::new(hasty());
     let bmc = client_of(&pool, &server);
     bmc.power_state().await.unwrap();
     let address = server.local_addr();
