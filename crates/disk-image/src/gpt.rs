@@ -78,6 +78,8 @@ pub struct Gpt {
     last_usable: u64,
     /// Where the backup header was when the table was read.
     alternate: u64,
+    /// Where the primary copy keeps its entries: sector 2, but on boards whose boot ROM wants its code there.
+    entries_at: u64,
     entry_size: usize,
     /// The entries as they are on disk, so that what is not understood is kept.
     entries: Vec<u8>,
@@ -145,6 +147,7 @@ impl Gpt {
             first_usable: fields.first_usable,
             last_usable: fields.last_usable,
             alternate: fields.alternate,
+            entries_at: if at == 1 { fields.entries_at } else { 2 },
             entry_size: fields.entry_size,
             entries,
         }))
@@ -160,6 +163,7 @@ impl Gpt {
             first_usable: 2 + 16384_u64.div_ceil(sector),
             last_usable: 0,
             alternate: 0,
+            entries_at: 2,
             entry_size: 128,
             entries: vec![0; 16384],
         };
@@ -169,21 +173,26 @@ impl Gpt {
 
     /// Whether the backup copy belongs at the end of a disk of this size and primary and backup agree about it.
     pub fn fits(&self, disk_size: u64) -> bool {
-        let last = disk_size / u64::from(self.sector_size) - 1;
-        self.alternate == last && self.last_usable <= last - 1 - self.entry_sectors() && !self.from_backup
+        let sectors = disk_size / u64::from(self.sector_size);
+        let usable = sectors.checked_sub(self.entry_sectors() + 2);
+        self.alternate.checked_add(1) == Some(sectors)
+            && usable.is_some_and(|usable| self.last_usable <= usable)
+            && !self.from_backup
     }
 
     /// Makes the table one for a disk of `disk_size` bytes: the backup goes to its end and what lies between becomes
     /// usable. Fails when a partition would not fit.
     pub fn fit(&mut self, disk_size: u64) -> Result<(), GptError> {
-        let last = disk_size / u64::from(self.sector_size) - 1;
-        let usable = last.checked_sub(self.entry_sectors() + 1).filter(|usable| *usable >= self.first_usable);
+        let sectors = disk_size / u64::from(self.sector_size);
+        let usable = sectors.checked_sub(self.entry_sectors() + 2);
+        let usable = usable.filter(|usable| *usable >= self.first_usable);
         let usable = usable.ok_or(GptError::NoRoom { bytes: disk_size })?;
         if let Some(partition) = self.partitions().iter().find(|partition| partition.last > usable) {
             return Err(GptError::BeyondDisk { number: partition.number, last: partition.last, usable });
         }
         self.last_usable = usable;
-        self.alternate = last;
+        self.alternate = sectors - 1;
+        self.from_backup = false;
         Ok(())
     }
 
@@ -230,17 +239,17 @@ impl Gpt {
 
     /// What to write where (byte offset, bytes), backup first so that a crash in between leaves one good copy:
     /// backup entries and header, primary entries and header, and the protective MBR's partition entries. `mbr` is
-    /// the present first sector, whose boot code stays.
+    /// the present first sector, whose boot code stays. Call [`Self::fit`] first: it decides where the backup is.
     pub fn encode(&self, mbr: &[u8; 512]) -> Vec<(u64, Vec<u8>)> {
         let sector = u64::from(self.sector_size);
         let last = self.alternate;
-        let backup_entries = last - self.entry_sectors();
+        let backup_entries = last.saturating_sub(self.entry_sectors());
         let header = |own: u64, other: u64, entries_at: u64| self.encode_header(own, other, entries_at);
         vec![
             (backup_entries * sector, self.entries.clone()),
             (last * sector, header(last, 1, backup_entries)),
-            (2 * sector, self.entries.clone()),
-            (sector, header(1, last, 2)),
+            (self.entries_at * sector, self.entries.clone()),
+            (sector, header(1, last, self.entries_at)),
             (0, mbr::protective(mbr, last).to_vec()),
         ]
     }

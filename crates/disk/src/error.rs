@@ -211,3 +211,20 @@ impl DiskError {
         matches!(self, Self::Qcow2(Qcow2Error::OutOfOrder { .. }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_gone_is_told_apart() {
+        let of =
+            |code| DiskError::io("write", Path::new("/dev/sda"), 4096, io::Error::from_raw_os_error(code));
+        for errno in [rustix::io::Errno::IO, rustix::io::Errno::NODEV, rustix::io::Errno::NXIO] {
+            let error = of(errno.raw_os_error());
+            assert!(matches!(error, DiskError::Vanished { offset: 4096, .. }), "{error}");
+        }
+        let error = of(rustix::io::Errno::ACCESS.raw_os_error());
+        assert_eq!(error.to_string(), "cannot write /dev/sda at byte 4096");
+    }
+}

@@ -227,6 +227,11 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
+    /// The start of the image, as far as it is held back.
+    pub(crate) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
     /// All but both ends is on the medium when this returns.
     pub(crate) fn settle(&mut self) -> Result<(), DiskError> {
         self.fill_hole()?;

@@ -110,6 +110,9 @@ pub fn write_image(
     };
     let Job { request, control, .. } = job;
     let (checksum, downloaded) = verify(hashing, &request, control)?;
+    if format == Format::Qcow2 {
+        check_sectors(device, target.head())?;
+    }
     let virtual_size = target.end;
     let (data, zeroed) = target.commit()?;
     let gpt_moved = format != Format::Iso && settle_partition_table(device)?;
@@ -118,6 +121,17 @@ pub fn write_image(
     let compression = outer.is_compression().then_some(outer);
     tracing::info!(device = %device.path().display(), %format, downloaded, virtual_size, data, "image written");
     Ok(Written { format, compression, checksum, downloaded, virtual_size, data, zeroed, gpt_moved })
+}
+
+/// A GPT that counts in other sectors than the disk would be found by no firmware.
+fn check_sectors(device: &BlockDevice, head: &[u8]) -> Result<(), DiskError> {
+    match Gpt::sector_size_of(head) {
+        Some(image) if image != device.sector_size() => {
+            let (path, disk) = (device.path().into(), device.sector_size());
+            Err(DiskError::SectorSizeMismatch { path, image, disk })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read_head(source: &mut dyn Read) -> Result<Vec<u8>, DiskError> {
@@ -207,10 +221,8 @@ impl<'a, 'd: 'a> Job<'a, '_, 'd> {
         if let Some(need) = size.filter(|need| *need > device.size()) {
             return Err(DiskError::TooSmall { path: device.path().into(), need, have: device.size() });
         }
-        let image_sectors = Gpt::sector_size_of(head).filter(|_| format == Format::Gpt);
-        if let Some(image) = image_sectors.filter(|image| *image != device.sector_size()) {
-            let (path, disk) = (device.path().into(), device.sector_size());
-            return Err(DiskError::SectorSizeMismatch { path, image, disk });
+        if format == Format::Gpt {
+            check_sectors(device, head)?;
         }
         stop_if_asked(self.control)?;
         let cancel: &'d AtomicBool = self.control.cancel;

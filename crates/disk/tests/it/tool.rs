@@ -1,9 +1,11 @@
 //! Running the reference tools, and test data.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use disk::BlockDevice;
 use disk_image::Guid;
@@ -61,7 +63,13 @@ impl Lab {
 
     /// A whole-disk image: BIOS boot and EFI partitions and a file system that fills the rest.
     pub(crate) fn os_image(&self, size: u64) -> PathBuf {
+        static MADE: Mutex<BTreeMap<u64, Vec<u8>>> = Mutex::new(BTreeMap::new());
         let path = self.path("os.raw");
+        let mut made = MADE.lock().unwrap();
+        if let Some(image) = made.get(&size) {
+            fs::write(&path, image).unwrap();
+            return path;
+        }
         File::create(&path).unwrap().set_len(size).unwrap();
         run(
             "sgdisk",
@@ -71,6 +79,7 @@ impl Lab {
         let noise = noise(usize::try_from(size / 8).unwrap(), 7);
         file.write_all_at(&noise, 8 * MIB + 4096).unwrap();
         file.write_all_at(b"boot code", 0).unwrap();
+        made.insert(size, fs::read(&path).unwrap());
         path
     }
 }

@@ -263,11 +263,14 @@ fn formats_are_judged_by_content() {
 #[test]
 fn sectors_of_another_size_are_refused() {
     let lab = Lab::new();
-    let image = fs::read(lab.os_image(24 * MIB)).unwrap();
-    let path = lab.used_disk(24 * MIB);
-    let device = BlockDevice::file_with_sectors(&path, 4096).unwrap();
-    let error = write(request(&device, &image), &mut &image[..]).unwrap_err();
-    assert!(matches!(error, DiskError::SectorSizeMismatch { image: 512, disk: 4096, .. }), "{error}");
+    let raw = lab.os_image(24 * MIB);
+    for (name, image) in variants(&lab, &raw) {
+        let path = lab.used_disk(24 * MIB);
+        let device = BlockDevice::file_with_sectors(&path, 4096).unwrap();
+        let error = write(request(&device, &image), &mut &image[..]).unwrap_err();
+        let fits = matches!(error, DiskError::SectorSizeMismatch { image: 512, disk: 4096, .. });
+        assert!(fits, "{name}: {error}");
+    }
 }
 
 /// An image whose tables come last is written with its tables loaded beforehand, and says that it needs that.
