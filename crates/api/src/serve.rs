@@ -54,8 +54,7 @@ pub async fn serve<L: Listener>(
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.max_headers)
-        .max_buf_size(limits.max_head_bytes)
-        .pipeline_flush(true);
+        .max_buf_size(limits.max_head_bytes);
     let service = router.map_request(|request: http::Request<Incoming>| request.map(Body::new));
     let slots = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();

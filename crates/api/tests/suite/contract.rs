@@ -1,0 +1,212 @@
+//! Every route of the contract at every version where its answer changes.
+
+use conductor_api::RequestError;
+use db::{Commit, HistoryEntry};
+use model::{HistoryUuid, Node, ProvisionState, Timestamp};
+use serde_json::{Value, json};
+
+use crate::fixture::{NEWEST, Site, address};
+
+const OBSERVED: &str = include_str!("../../../../contract/extra/route_status_by_version.tsv");
+const ROUTES: &str = include_str!("../../../../contract/api.tsv");
+
+/// Routes that are not served yet.
+const LATER: [&str; 22] = [
+    "/v1/nodes/{node_ident}/management/indicators",
+    "/v1/nodes/{node_ident}/vendor_passthru",
+    "/v1/nodes/{node_ident}/vmedia",
+    "/v1/nodes/{node_ident}/bios",
+    "/v1/nodes/{node_ident}/firmware",
+    "/v1/nodes/{node_ident}/allocation",
+    "/v1/nodes/{node_ident}/inventory",
+    "/v1/nodes/{node_ident}/children",
+    "/v1/nodes/{node_ident}/portgroups",
+    "/v1/nodes/{node_ident}/volume",
+    "/v1/chassis",
+    "/v1/portgroups",
+    "/v1/volume",
+    "/v1/drivers/{driver_name}/raid",
+    "/v1/drivers/{driver_name}/vendor_passthru",
+    "/v1/allocations",
+    "/v1/deploy_templates",
+    "/v1/runbooks",
+    "/v1/inspection_rules",
+    "/v1/shards",
+    "/v1/events",
+    "/v1/continue_inspection",
+];
+
+/// Served, but no driver has a console yet: 400, as for every driver without one.
+const UNSUPPORTED: &str = "/v1/nodes/{node_ident}/states/console";
+
+fn is_later(path: &str) -> bool {
+    LATER
+        .iter()
+        .any(|later| path.strip_prefix(later).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// `1-36:406 37-115:200` as `(first, last, status)`.
+fn ranges(cell: &str) -> Vec<(u16, u16, u16)> {
+    let range = |part: &str| {
+        let (versions, status) = part.split_once(':').unwrap();
+        let (first, last) = versions.split_once('-').unwrap();
+        (first.parse().unwrap(), last.parse().unwrap(), status.parse().unwrap())
+    };
+    cell.split(' ').map(range).collect()
+}
+
+#[tokio::test]
+async fn every_route_answers_as_observed_at_the_ends_of_every_range() {
+    let site = Site::new().await;
+    let mut rows = 0;
+    for row in OBSERVED.lines().skip(1) {
+        let cells: Vec<&str> = row.split('\t').collect();
+        if is_later(cells[1]) {
+            continue;
+        }
+        rows += 1;
+        for (first, last, status) in ranges(cells[2]) {
+            for minor in [first, last] {
+                let (path, body) = request(&site, cells[0], cells[1], minor).await;
+                let answer = site.call(cells[0], &path, minor, body).await;
+                let expected = if cells[1] == UNSUPPORTED { 400 } else { status };
+                assert_eq!(answer.code(), expected, "1.{minor} {row}: {}", answer.text);
+            }
+        }
+    }
+    assert_eq!(rows, 48);
+}
+
+#[tokio::test]
+async fn every_row_is_served_or_listed_as_later() {
+    let site = Site::new().await;
+    for row in ROUTES.lines().skip(1) {
+        let cells: Vec<&str> = row.split('\t').collect();
+        let (method, path) = (cells[0], cells[1]);
+        if path == "/healthcheck" {
+            assert_eq!(site.get(path).await.code(), 200);
+        } else if is_later(path) {
+            let method = if method == "ANY" { "GET" } else { method };
+            let path = path.replace(['{', '}'], "");
+            assert!(
+                [404, 405].contains(&site.call(method, &path, NEWEST, Value::Null).await.code()),
+                "{row}"
+            );
+        } else {
+            assert!(OBSERVED.contains(&format!("{method}\t{path}\t")), "{row}");
+        }
+    }
+}
+
+/// A concrete path and body for a route, with what they need made beforehand.
+async fn request(site: &Site, method: &str, route: &str, minor: u16) -> (String, Value) {
+    let node = prepared(site, route).await;
+    let port = site.port(&node).await;
+    *site.conductors.found.lock().unwrap() = Some(node.clone());
+    let mut path = route
+        .replace("{node_ident}", &node.uuid.to_string())
+        .replace("{port_ident}", &port.uuid.to_string())
+        .replace("{port_uuid}", &port.uuid.to_string())
+        .replace("{driver_name}", "fake-hardware")
+        .replace("{hostname}", crate::conductors::HOST)
+        .replace("{trait}", "CUSTOM_A")
+        .replace("{vif_id}", "vif-1");
+    if route.ends_with("{event_uuid}") {
+        path = path.replace("{event_uuid}", &history(site, &node).await.to_string());
+    }
+    if route == "/v1/lookup" {
+        path.push_str("?addresses=52:54:00:12:34:56");
+    }
+    (path, body(method, route, &node, minor))
+}
+
+fn body(method: &str, route: &str, node: &Node, minor: u16) -> Value {
+    match (method, route.rsplit('/').next().unwrap()) {
+        ("POST", "nodes") => json!({"driver": "fake-hardware"}),
+        ("POST", "ports") => json!({"address": address().to_string(), "node_uuid": node.uuid}),
+        ("PATCH", _) => json!([{"op": "add", "path": "/extra/a", "value": 1}]),
+        ("PUT", "power") => json!({"target": "power on"}),
+        ("PUT", "provision") => json!({"target": "active"}),
+        ("PUT", "raid") => json!({}),
+        ("PUT", "boot_mode") => json!({"target": "uefi"}),
+        ("PUT", "secure_boot") => json!({"target": true}),
+        ("PUT", "console") => json!({"enabled": true}),
+        ("PUT", "boot_device") => json!({"boot_device": "pxe"}),
+        ("PUT", "traits") => json!({"traits": ["CUSTOM_A"]}),
+        ("POST", "vifs") => json!({"id": "vif-1"}),
+        ("POST", "{node_ident}") if minor >= 36 => {
+            json!({"callback_url": "https://192.0.2.1:9999", "agent_token": "t", "agent_version": "13"})
+        }
+        ("POST", "{node_ident}") => json!({"callback_url": "https://192.0.2.1:9999", "agent_token": "t"}),
+        _ => Value::Null,
+    }
+}
+
+async fn prepared(site: &Site, route: &str) -> Node {
+    site.node(|node| {
+        if route.ends_with("/provision") {
+            node.provision_state = ProvisionState::Available;
+        }
+        node.traits = vec!["CUSTOM_A".parse().unwrap()];
+    })
+    .await
+}
+
+async fn history(site: &Site, node: &Node) -> HistoryUuid {
+    let entry = HistoryEntry {
+        uuid: HistoryUuid::random(),
+        event_type: "provisioning".to_owned(),
+        severity: "INFO".to_owned(),
+        event: "x".repeat(300),
+        conductor: Some("conductor-1".to_owned()),
+        user: None,
+        project: None,
+        state: None,
+        target: None,
+        duration_seconds: None,
+        created_at: Timestamp::now(),
+    };
+    let uuid = entry.uuid;
+    let commit = Commit { history: vec![entry], ..Commit::new(node.clone(), node.clone()) };
+    site.db.commit(commit).await.unwrap();
+    uuid
+}
+
+#[tokio::test]
+async fn history_is_cut_in_lists_and_whole_otherwise() {
+    let site = Site::new().await;
+    let node = site.node(|_| ()).await;
+    let uuid = history(&site, &node).await;
+    let list = site.get(&format!("/v1/nodes/{}/history", node.uuid)).await.json();
+    assert_eq!(list["history"][0]["event"].as_str().unwrap().len(), 254);
+    assert!(list["history"][0].get("conductor").is_none());
+    let one = site.get(&format!("/v1/nodes/{}/history/{uuid}", node.uuid)).await.json();
+    assert_eq!((one["event"].as_str().unwrap().len(), one["conductor"].as_str()), (300, Some("conductor-1")));
+    let unknown = site.get(&format!("/v1/nodes/{}/history/{}", node.uuid, HistoryUuid::random())).await;
+    assert_eq!(unknown.code(), 404);
+}
+
+#[tokio::test]
+async fn refusals_of_conductors_have_their_statuses() {
+    let site = Site::new().await;
+    let node = site.node(|_| ()).await;
+    let path = format!("/v1/nodes/{}/states/power", node.uuid);
+    let text = || "because".to_owned();
+    for (refusal, status) in [
+        (RequestError::NotFound(text()), 404),
+        (RequestError::Locked { node: text(), holder: text(), reason: text() }, 409),
+        (RequestError::Invalid(text()), 400),
+        (RequestError::Conflict(text()), 409),
+        (RequestError::Forbidden(text()), 403),
+        (RequestError::Unsupported(text()), 400),
+        (RequestError::Hardware { message: text(), transient: false }, 400),
+        (RequestError::Hardware { message: text(), transient: true }, 500),
+        (RequestError::Unavailable(text()), 503),
+        (RequestError::Internal(text()), 500),
+    ] {
+        *site.conductors.refusal.lock().unwrap() = Some(refusal);
+        let answer = site.call("PUT", &path, NEWEST, json!({"target": "power on"})).await;
+        assert_eq!(answer.code(), status);
+        assert!(answer.fault().contains("because"));
+    }
+}

@@ -1,0 +1,146 @@
+//! A site of its own for each test: a store in a temporary directory, conductors with knobs, the router.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{ApiState, Authenticator, NoAuth, Options, SystemAdmins, router};
+use axum::Router;
+use axum::body::Body;
+use db::{DatabaseUrl, Db, Registration};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use model::{MacAddr, Node, Port, ProvisionState, Timestamp};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use crate::conductors::{Fake, HOST};
+
+pub(crate) const NEWEST: u16 = 115;
+
+pub(crate) struct Site {
+    pub(crate) db: Db,
+    pub(crate) conductors: Arc<Fake>,
+    pub(crate) router: Router,
+    _dir: TempDir,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(crate) fn code(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// What an error says: the string inside the string.
+    pub(crate) fn fault(&self) -> String {
+        let body = self.json();
+        let inner: Value = serde_json::from_str(body["error_message"].as_str().unwrap()).unwrap();
+        let text = inner.get("faultstring").or_else(|| inner.get("description"));
+        text.and_then(Value::as_str).unwrap().to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+pub(crate) fn options() -> Options {
+    Options { lock_retry: Duration::from_millis(5), ..Options::default() }
+}
+
+impl Site {
+    pub(crate) async fn new() -> Self {
+        Self::with(options(), |_| Arc::new(NoAuth)).await
+    }
+
+    pub(crate) async fn with(options: Options, auth: impl FnOnce(&Db) -> Arc<dyn Authenticator>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&db::Options::new(DatabaseUrl::sqlite(dir.path().join("site.db")))).await.unwrap();
+        let registration = Registration {
+            hostname: HOST.to_owned(),
+            conductor_group: String::new(),
+            hardware_types: Vec::new(),
+        };
+        db.register_conductor(registration).await.unwrap();
+        let conductors = Arc::new(Fake::new());
+        let state = ApiState {
+            db: db.clone(),
+            conductors: Arc::clone(&conductors) as Arc<dyn conductor_api::Conductors>,
+            authenticator: auth(&db),
+            authorizer: Arc::new(SystemAdmins),
+            options,
+        };
+        Self { db, conductors, router: router(state), _dir: dir }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    /// A request at version `1.minor`, with a JSON body unless it is null.
+    pub(crate) async fn call(&self, method: &str, path: &str, minor: u16, body: Value) -> Answer {
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(path)
+            .header("x-openstack-ironic-api-version", format!("1.{minor}"))
+            .header("content-type", "application/json")
+            .header("host", "api.test:6385")
+            .body(body)
+            .unwrap();
+        self.send(request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, NEWEST, Value::Null).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call("PATCH", path, NEWEST, body).await
+    }
+
+    /// A stored node, as `change` makes it.
+    pub(crate) async fn node(&self, change: impl FnOnce(&mut Node)) -> Node {
+        let mut node = Node::new("fake-hardware", Timestamp::now());
+        for kind in model::InterfaceKind::ALL {
+            node.interfaces.set(kind, Some("fake".to_owned()));
+        }
+        change(&mut node);
+        self.db.create_node(node).await.unwrap()
+    }
+
+    pub(crate) async fn node_in(&self, state: ProvisionState) -> Node {
+        self.node(|node| node.provision_state = state).await
+    }
+
+    /// A stored port of `node` with an address of its own.
+    pub(crate) async fn port(&self, node: &Node) -> Port {
+        let port = Port::new(node.uuid, address(), Timestamp::now());
+        self.db.create_port(port).await.unwrap()
+    }
+}
+
+/// A fresh Ethernet address.
+pub(crate) fn address() -> MacAddr {
+    let mut octets = [2; 6];
+    octets[1..].copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..5]);
+    MacAddr::new(octets)
+}

@@ -1,0 +1,18 @@
+//! The API as callers see it: the real router over a real store, with conductors that have knobs.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod auth;
+mod clients;
+mod conductors;
+mod contract;
+mod failures;
+mod fields;
+mod fixture;
+mod lists;
+mod masking;
+mod nodes;
+mod patches;
+mod ports;
+mod serving;
+mod versions;
