@@ -1,5 +1,7 @@
 //! Bringing the schema up to date: numbered files, applied once, in order, all in one transaction under a lock.
 
+use std::fmt::Write as _;
+
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 
@@ -55,7 +57,11 @@ fn missing(
 }
 
 fn checksum(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Migrates a file.

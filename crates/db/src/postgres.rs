@@ -74,7 +74,8 @@ impl Postgres {
             match operation(session) {
                 Ok(value) => session.control("COMMIT").map(|()| value),
                 Err(error) => {
-                    session.control("ROLLBACK")?;
+                    // When not even this works the connection is not used again.
+                    let _ = session.control("ROLLBACK");
                     Err(error)
                 }
             }

@@ -12,22 +12,38 @@ use crate::{DbError, NodeKey, NodeQuery, Scope};
 statements! {
     /// How many nodes each shard has.
     SHARDS = "SELECT shard, COUNT(*) FROM nodes GROUP BY shard ORDER BY shard NULLS FIRST";
+    BY_UUID = one("uuid = ?1");
+    BY_NAME = one("name = ?1");
+    BY_INSTANCE = one("instance_uuid = ?1");
+    BY_ADDRESS = one(OF_PORT);
+    VISIBLE_BY_UUID = visible("uuid = ?1");
+    VISIBLE_BY_NAME = visible("name = ?1");
+    VISIBLE_BY_INSTANCE = visible("instance_uuid = ?1");
+    VISIBLE_BY_ADDRESS = visible(OF_PORT);
+}
+
+const OF_PORT: &str = "uuid = (SELECT node_uuid FROM ports WHERE address = ?1)";
+
+fn one(condition: &str) -> String {
+    format!("{} WHERE {condition}", selection())
+}
+
+fn visible(condition: &str) -> String {
+    format!("{} AND ({})", one(condition), owned_or_leased("?2"))
 }
 
 /// One node, when it is there and visible.
 pub(crate) fn get(session: &mut dyn Session, key: &NodeKey, scope: &Scope) -> Result<Option<Node>, DbError> {
-    let mut conditions = Conditions::visible_to(scope, owned_or_leased);
-    match key {
-        NodeKey::Uuid(uuid) => conditions.equals("uuid", Some(uuid)),
-        NodeKey::Name(name) => conditions.equals("name", Some(name)),
-        NodeKey::Instance(uuid) => conditions.equals("instance_uuid", Some(uuid)),
-        NodeKey::Address(address) => {
-            let place = conditions.bind(address.param());
-            conditions.and(&format!("uuid = (SELECT node_uuid FROM ports WHERE address = {place})"));
-        }
+    let (key_value, everywhere, visible) = match key {
+        NodeKey::Uuid(uuid) => (uuid.param(), &BY_UUID, &VISIBLE_BY_UUID),
+        NodeKey::Name(name) => (name.param(), &BY_NAME, &VISIBLE_BY_NAME),
+        NodeKey::Instance(uuid) => (uuid.param(), &BY_INSTANCE, &VISIBLE_BY_INSTANCE),
+        NodeKey::Address(address) => (address.param(), &BY_ADDRESS, &VISIBLE_BY_ADDRESS),
+    };
+    match scope {
+        Scope::All => first(session, everywhere, &[key_value], decode),
+        Scope::Project(project) => first(session, visible, &[key_value, project.param()], decode),
     }
-    let (statement, params) = conditions.whole(&selection());
-    first(session, &statement, &params, decode)
 }
 
 /// A page of nodes.

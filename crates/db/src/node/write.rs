@@ -1,6 +1,7 @@
 //! Writing nodes: insertion, compare-and-swap on the revision, deletion.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use model::{Node, NodeUuid, Timestamp, Trait};
 
@@ -54,12 +55,13 @@ pub(crate) fn update(session: &mut dyn Session, before: &Node, mut after: Node) 
         let value = (column.param)(&after);
         if value != (column.param)(before) {
             params.push(value);
-            statement.push_str(&format!(", {} = ?{}", column.name, params.len()));
+            // Writing to a String does not fail.
+            let _ = write!(statement, ", {} = ?{}", column.name, params.len());
         }
     }
     params.push(before.uuid.param());
     params.push(before.revision.param());
-    statement.push_str(&format!(" WHERE uuid = ?{} AND revision = ?{}", params.len() - 1, params.len()));
+    let _ = write!(statement, " WHERE uuid = ?{} AND revision = ?{}", params.len() - 1, params.len());
     let written = session
         .execute((&statement).into(), &params)
         .map_err(|error| error.with_value(|field| taken(&after, field)))?;

@@ -2,6 +2,7 @@
 //!
 //! A port has no revision. Its `updated_at`, which never repeats, is what a write is checked against.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use model::{Port, PortUuid, Timestamp};
@@ -49,20 +50,27 @@ statements! {
             placeholders(COLUMNS.len() + 1)
         )
     };
+    BY_UUID = one("uuid");
+    BY_NAME = one("name");
+    BY_ADDRESS = one("address");
+    VISIBLE_BY_UUID = visible("uuid");
+    VISIBLE_BY_NAME = visible("name");
+    VISIBLE_BY_ADDRESS = visible("address");
     EXISTS = "SELECT 1 FROM ports WHERE uuid = ?1";
     DELETE = "DELETE FROM ports WHERE uuid = ?1";
 }
 
 /// One port, when it is there and its node visible.
 pub(crate) fn get(session: &mut dyn Session, key: &PortKey, scope: &Scope) -> Result<Option<Port>, DbError> {
-    let mut conditions = Conditions::visible_to(scope, of_visible_nodes);
-    match key {
-        PortKey::Uuid(uuid) => conditions.equals("uuid", Some(uuid)),
-        PortKey::Name(name) => conditions.equals("name", Some(name)),
-        PortKey::Address(address) => conditions.equals("address", Some(address)),
+    let (key_value, everywhere, visible) = match key {
+        PortKey::Uuid(uuid) => (uuid.param(), &BY_UUID, &VISIBLE_BY_UUID),
+        PortKey::Name(name) => (name.param(), &BY_NAME, &VISIBLE_BY_NAME),
+        PortKey::Address(address) => (address.param(), &BY_ADDRESS, &VISIBLE_BY_ADDRESS),
+    };
+    match scope {
+        Scope::All => first(session, everywhere, &[key_value], decode),
+        Scope::Project(project) => first(session, visible, &[key_value, project.param()], decode),
     }
-    let (statement, params) = conditions.whole(&selection());
-    first(session, &statement, &params, decode)
 }
 
 /// A page of ports.
@@ -108,16 +116,18 @@ pub(crate) fn update(session: &mut dyn Session, before: &Port, mut after: Port) 
         let value = (column.param)(&after);
         if value != (column.param)(before) {
             params.push(value);
-            statement.push_str(&format!(", {} = ?{}", column.name, params.len()));
+            // Writing to a String does not fail.
+            let _ = write!(statement, ", {} = ?{}", column.name, params.len());
         }
     }
     params.push(before.uuid.param());
     params.push(before.updated_at.param());
-    statement.push_str(&format!(
+    let _ = write!(
+        statement,
         " WHERE uuid = ?{} AND updated_at IS NOT DISTINCT FROM ?{}",
         params.len() - 1,
         params.len()
-    ));
+    );
     let written = session
         .execute((&statement).into(), &params)
         .map_err(|error| error.with_value(|field| taken(&after, field)).about("port"))?;
@@ -136,6 +146,14 @@ pub(crate) fn delete(session: &mut dyn Session, uuid: PortUuid) -> Result<(), Db
         0 => Err(DbError::NotFound { what: "port", key: uuid.to_string() }),
         _ => Ok(()),
     }
+}
+
+fn one(column: &str) -> String {
+    format!("{} WHERE {column} = ?1", selection())
+}
+
+fn visible(column: &str) -> String {
+    format!("{} AND {}", one(column), of_visible_nodes("?2"))
 }
 
 fn selection() -> String {

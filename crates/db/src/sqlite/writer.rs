@@ -40,7 +40,8 @@ trait Job: Send {
 
 struct Typed<T, F> {
     operation: Option<F>,
-    result: Result<T, DbError>,
+    /// `None` until it ran.
+    result: Option<Result<T, DbError>>,
     caller: oneshot::Sender<Result<T, DbError>>,
 }
 
@@ -52,18 +53,20 @@ where
     fn run(&mut self, session: &mut dyn Session) -> bool {
         if let Some(operation) = self.operation.take() {
             // A panic must cost its caller the answer, not everybody the writer.
-            self.result =
-                catch_unwind(AssertUnwindSafe(|| operation(session))).unwrap_or(Err(DbError::Closed));
+            let run = catch_unwind(AssertUnwindSafe(|| operation(session)));
+            self.result = Some(run.unwrap_or(Err(DbError::Closed)));
         }
-        self.result.is_ok()
+        matches!(self.result, Some(Ok(_)))
     }
 
     fn answer(self: Box<Self>, failure: Option<DbError>) {
+        let answer = match (failure, self.result) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(result)) => result,
+            (None, None) => Err(DbError::Closed),
+        };
         // A caller that went away does not want to know.
-        let _ = self.caller.send(match failure {
-            Some(failure) => self.result.and(Err(failure)),
-            None => self.result,
-        });
+        let _ = self.caller.send(answer);
     }
 }
 
@@ -86,7 +89,7 @@ impl Writer {
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
         let (caller, answer) = oneshot::channel();
-        let job = Typed { operation: Some(operation), result: Err(DbError::Closed), caller };
+        let job = Typed { operation: Some(operation), result: None, caller };
         self.queue.send(Message::Write(Box::new(job))).await.map_err(|_| DbError::Closed)?;
         answer.await.map_err(|_| DbError::Closed)?
     }
@@ -140,34 +143,41 @@ fn commit_group(connection: &Connection, group: Vec<Box<dyn Job>>, shared: &Shar
     // More than one turn only when an error of the disk broke the transaction off.
     while waiting.len() > 0 {
         if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
-            waiting.for_each(|job| job.answer(Some(error.clone())));
+            for job in waiting {
+                job.answer(Some(error.clone()));
+            }
             return;
         }
         let mut done: Vec<Box<dyn Job>> = Vec::with_capacity(waiting.len());
         let mut notices = Vec::new();
-        let mut broken = None;
+        let mut any = false;
+        let mut failure = None;
         for mut job in waiting.by_ref() {
             match one(connection, &mut *job, alone, shared) {
-                Ok(Some(sent)) => {
-                    notices.extend(sent);
+                Ok(sent) => {
+                    any |= sent.is_some();
+                    notices.extend(sent.into_iter().flatten());
                     done.push(job);
                 }
-                Ok(None) => job.answer(None),
                 Err(error) => {
                     job.answer(Some(error.clone()));
-                    broken = Some(error);
+                    failure = Some(error);
                     break;
                 }
             }
         }
-        let failure = broken.or_else(|| finish(connection, done.is_empty()).err());
+        let ended = finish(connection, any && failure.is_none());
+        let failure = failure.or(ended.err());
         if failure.is_none() {
             for (channel, payload) in notices {
                 // Nobody listens: nobody needs to be woken.
                 let _ = shared.wakeups.send(Wakeup::Notice { channel, payload });
             }
         }
-        done.into_iter().for_each(|job| job.answer(failure.clone()));
+        // Those that failed by themselves are answered now, too: what they ran into may have been undone.
+        for job in done {
+            job.answer(failure.clone());
+        }
     }
 }
 
@@ -198,10 +208,13 @@ fn one(
     Ok(succeeded.then_some(notices))
 }
 
-/// Commits, or undoes what there is when nothing succeeded.
-fn finish(connection: &Connection, nothing: bool) -> Result<(), DbError> {
-    let ended = run(connection, if nothing { "ROLLBACK" } else { "COMMIT" });
-    if ended.is_err() && !connection.is_autocommit() {
+/// Commits or undoes; afterwards there is no transaction.
+fn finish(connection: &Connection, commit: bool) -> Result<(), DbError> {
+    if connection.is_autocommit() {
+        return Ok(());
+    }
+    let ended = run(connection, if commit { "COMMIT" } else { "ROLLBACK" });
+    if !connection.is_autocommit() {
         run(connection, "ROLLBACK")?;
     }
     ended
@@ -219,3 +232,98 @@ fn run(connection: &Connection, statement: &'static str) -> Result<(), DbError> 
 #[derive(Debug, thiserror::Error)]
 #[error("the transaction was broken off by an error of the disk")]
 struct BrokenOff;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+    use crate::account;
+
+    fn shared() -> Arc<Shared> {
+        Arc::new(Shared { statements: AtomicU64::new(0), wakeups: tokio::sync::broadcast::channel(8).0 })
+    }
+
+    fn connection(path: &std::path::Path) -> Connection {
+        let mut connection = Connection::open(path).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        crate::migrate::sqlite(&mut connection).unwrap();
+        connection
+    }
+
+    /// The disk fills up while groups are committed: each caller is told the truth about its own write.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_full_disk_is_told_to_those_it_concerns() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("full.db");
+        let small = connection(&path);
+        let pages: i64 = small.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        small.pragma_query_value(None, "max_page_count", |row| row.get::<_, i64>(0)).unwrap();
+        small.query_row(&format!("PRAGMA max_page_count = {}", pages + 40), [], |_| Ok(())).unwrap();
+        let writer = Arc::new(Writer::start(small, shared()).unwrap());
+        let writes: Vec<_> = (0..300)
+            .map(|index| {
+                let writer = Arc::clone(&writer);
+                tokio::spawn(async move {
+                    let (key, value) = (format!("key-{index}"), "v".repeat(2000));
+                    let put = writer.write({
+                        let key = key.clone();
+                        move |session| account::put_setting(session, &key, &value)
+                    });
+                    (key, put.await)
+                })
+            })
+            .collect();
+        let (mut stored, mut refused) = (Vec::new(), Vec::new());
+        for write in writes {
+            match write.await.unwrap() {
+                (key, Ok(())) => stored.push(key),
+                (key, Err(DbError::Full { .. })) => refused.push(key),
+                (key, Err(error)) => panic!("{key}: {error:?}"),
+            }
+        }
+        assert!(!stored.is_empty() && !refused.is_empty(), "{} {}", stored.len(), refused.len());
+        // What is small enough still goes in.
+        writer.write(|session| account::put_user(session, "x", &model::Secret::new("y"))).await.unwrap();
+        writer.close().await;
+        let there: i64 = Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT COUNT(*) FROM settings", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(usize::try_from(there).unwrap(), stored.len());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_file_that_somebody_holds_is_busy_and_then_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("busy.db");
+        let ours = connection(&path);
+        ours.busy_timeout(std::time::Duration::from_millis(20)).unwrap();
+        let writer = Writer::start(ours, shared()).unwrap();
+        let theirs = Connection::open(&path).unwrap();
+        theirs.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let put = || writer.write(|session| account::put_setting(session, "key", "v"));
+        let (one, two) = tokio::join!(put(), put());
+        assert!(matches!((one, two), (Err(DbError::Busy { .. }), Err(DbError::Busy { .. }))));
+        theirs.execute_batch("ROLLBACK").unwrap();
+        put().await.unwrap();
+        writer.close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_panic_costs_its_caller_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = Writer::start(connection(&dir.path().join("panic.db")), shared()).unwrap();
+        let put = |key: &'static str| writer.write(move |session| account::put_setting(session, key, "v"));
+        let panicking = writer.write(|session| -> Result<(), DbError> {
+            account::put_setting(session, "half", "v")?;
+            panic!("for the test")
+        });
+        let (one, panicked, two) = tokio::join!(put("one"), panicking, put("two"));
+        assert!(one.is_ok() && two.is_ok() && matches!(panicked, Err(DbError::Closed)));
+        let half = writer.write(|session| account::get_setting(session, "half")).await.unwrap();
+        assert_eq!(half, None);
+        writer.close().await;
+        assert!(matches!(put("three").await, Err(DbError::Closed)));
+    }
+}

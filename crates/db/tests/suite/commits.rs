@@ -65,7 +65,7 @@ pub(crate) async fn a_decision_is_recorded_whole(db: Db) {
     assert_eq!((after.revision, after.provision_state), (2, ProvisionState::Deploying));
     assert_eq!(db.get_node(&before.uuid.into(), &Scope::All).await.unwrap(), Some(after.clone()));
     assert_eq!(db.flow_of(before.uuid).await.unwrap(), Some(row.clone()));
-    assert_eq!(db.list_flows().await.unwrap(), [row.clone()]);
+    assert_eq!(db.list_flows().await.unwrap(), std::slice::from_ref(&row));
     let journal = db.journal_of_flow(row.flow).await.unwrap();
     let lines: Vec<_> =
         journal.iter().map(|line| (line.seq, line.outcome.as_deref(), line.outcome_at)).collect();

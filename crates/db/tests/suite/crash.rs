@@ -72,7 +72,7 @@ async fn a_killed_process_loses_nothing_it_was_answered() {
             assert!(node.lease_epoch >= epoch, "{uuid}: {} < {epoch}", node.lease_epoch);
             assert!(node.lease_epoch <= epoch + 1, "one write at most was not answered");
             let told = events.iter().filter(|event| event.node == Some(uuid)).count();
-            assert_eq!(told as i64, node.lease_epoch, "an event for every write");
+            assert_eq!(i64::try_from(told).unwrap(), node.lease_epoch, "an event for every write");
         }
         db.close().await;
     }
@@ -92,7 +92,7 @@ async fn kill_after(path: &Path, log: &Path, answers: usize) {
 }
 
 async fn wait_for(condition: impl Fn() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "waited too long");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -289,7 +289,8 @@ pub(crate) async fn all_filters_fit_together(db: Db) {
                 limit: 10,
                 ..NodeQuery::new(scope)
             };
-            assert_eq!(db.list_nodes(&query).await.unwrap(), [node.clone()], "{sort_key:?}");
+            let found = db.list_nodes(&query).await.unwrap();
+            assert_eq!(found, std::slice::from_ref(&node), "{sort_key:?}");
             let query = NodeQuery { marker: Some(node.uuid), ..query };
             assert_eq!(db.list_nodes(&query).await.unwrap(), [], "{sort_key:?}");
         }

@@ -1,5 +1,6 @@
 //! What only a file has: its mode, its damage, its age.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -35,7 +36,10 @@ async fn a_file_of_version_1_is_brought_up_to_date_with_its_rows() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("old.db");
     let old = Connection::open(&path).unwrap();
-    let sum: String = Sha256::digest(VERSION_1).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut sum = String::new();
+    for byte in Sha256::digest(VERSION_1) {
+        write!(sum, "{byte:02x}").unwrap();
+    }
     old.execute_batch(
         "CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)",
     )
