@@ -210,7 +210,7 @@ async fn look_up(machine: &Machine, api: &Url, version: ApiVersion) -> Result<Lo
     let mut url = join(api, "v1/lookup")?;
     url.query_pairs_mut().append_pair("addresses", machine.mac());
     let mut last = String::new();
-    let timing = machine.shared.timing;
+    let timing = &machine.shared.timing;
     let asking = async {
         loop {
             let version = Some(version.for_lookup());

@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::agent::{AGENT_VERSION, Agent};
 use crate::certificates::AgentCertificate;
-use crate::commands;
+use crate::commands::{self, refuse};
 
 /// A command may carry a config drive: 64 MiB as base64.
 const MAX_BODY: usize = 96 * 1024 * 1024;
@@ -73,7 +73,7 @@ async fn answer(agent: &Arc<Agent>, request: Request<Incoming>) -> Answer {
     }
 }
 
-async fn route(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<Answer, ApiFault> {
+async fn route(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<Answer, Box<ApiFault>> {
     let path = request.uri().path().to_owned();
     let path = path.strip_prefix("/v1").unwrap_or(&path).trim_matches('/');
     let query = Query::parse(request.uri().query().unwrap_or_default());
@@ -98,26 +98,26 @@ async fn route(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<Answer,
         (&Method::GET, path) if path.starts_with("commands/") => {
             authorise(agent, &query)?;
             let id = path.trim_start_matches("commands/");
-            let unknown = || ApiFault::new(404, "RequestedObjectNotFoundError", format!("no command {id}"));
+            let unknown = || refuse(404, "RequestedObjectNotFoundError", format!("no command {id}"));
             let found = if query.wait { agent.commands.join(id).await } else { agent.commands.get(id) };
             Ok(reply(StatusCode::OK, &found.ok_or_else(unknown)?))
         }
-        _ => Err(ApiFault::new(404, "NotFound", format!("there is no {path:?}"))),
+        _ => Err(refuse(404, "NotFound", format!("there is no {path:?}"))),
     }
 }
 
-async fn read_command(request: Request<Incoming>) -> Result<CommandRequest, ApiFault> {
-    let refuse = |text: String| ApiFault::new(400, "InvalidContentError", text);
+async fn read_command(request: Request<Incoming>) -> Result<CommandRequest, Box<ApiFault>> {
+    let unreadable = |text: String| refuse(400, "InvalidContentError", text);
     let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
-    let body = body.map_err(|error| refuse(error.to_string()))?.to_bytes();
-    serde_json::from_slice(&body).map_err(|error| refuse(error.to_string()))
+    let body = body.map_err(|error| unreadable(error.to_string()))?.to_bytes();
+    serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))
 }
 
-fn authorise(agent: &Agent, query: &Query) -> Result<(), ApiFault> {
+fn authorise(agent: &Agent, query: &Query) -> Result<(), Box<ApiFault>> {
     if query.token.as_deref().is_some_and(|token| agent.token.matches(token)) {
         return Ok(());
     }
-    Err(ApiFault::new(401, "InvalidTokenError", "Token invalid."))
+    Err(refuse(401, "InvalidTokenError", "Token invalid."))
 }
 
 fn reply(status: StatusCode, body: &impl Serialize) -> Answer {

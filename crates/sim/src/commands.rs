@@ -69,11 +69,11 @@ impl Commands {
         }
     }
 
-    fn begin(&self, name: &str) -> Result<String, ApiFault> {
+    fn begin(&self, name: &str) -> Result<String, Box<ApiFault>> {
         let mut table = self.table();
         if let Some(running) = table.iter().find(|result| result.is_running()) {
             let text = format!("Agent is busy: executing {}", running.command_name);
-            return Err(ApiFault::new(409, "AgentIsBusy", text));
+            return Err(refuse(409, "AgentIsBusy", text));
         }
         if table.len() == MAX_COMMANDS {
             table.remove(0);
@@ -113,6 +113,12 @@ impl Commands {
         // No change under this lock can be left half done.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An error body, boxed as every function that gives one is to have a small `Err`.
+#[expect(clippy::unnecessary_box_returns, reason = "callers put it into an Err as it is")]
+pub(crate) fn refuse(code: u16, kind: &str, details: impl Into<String>) -> Box<ApiFault> {
+    Box::new(ApiFault::new(code, kind, details))
 }
 
 /// What a command name stands for.
@@ -164,13 +170,13 @@ pub(crate) async fn take(
     agent: &Arc<Agent>,
     request: CommandRequest,
     wait: bool,
-) -> Result<CommandResult, ApiFault> {
+) -> Result<CommandResult, Box<ApiFault>> {
     let Some((extension, name)) = request.parts() else {
-        return Err(ApiFault::new(400, "InvalidCommandError", format!("{:?} is no command", request.name)));
+        return Err(refuse(400, "InvalidCommandError", format!("{:?} is no command", request.name)));
     };
     let Some(command) = Command::parse(&request.name) else {
         let text = format!("Extension or command not found: {extension}.{name}");
-        return Err(ApiFault::new(404, "RequestedObjectNotFoundError", text));
+        return Err(refuse(404, "RequestedObjectNotFoundError", text));
     };
     let id = agent.commands.begin(name)?;
     let name = name.to_owned();
@@ -192,9 +198,9 @@ pub(crate) async fn take(
         death.run_until_cancelled(work).await;
     });
     if wait || !command.is_asynchronous() {
-        task.await.map_err(|error| ApiFault::new(500, "CommandExecutionError", error.to_string()))?;
+        task.await.map_err(|error| refuse(500, "CommandExecutionError", error.to_string()))?;
     }
-    let gone = || ApiFault::new(404, "RequestedObjectNotFoundError", "the command is forgotten");
+    let gone = || refuse(404, "RequestedObjectNotFoundError", "the command is forgotten");
     agent.commands.get(&id).ok_or_else(gone)
 }
 
@@ -224,10 +230,10 @@ async fn perform(
             let running = machine.begin(OperationKind::InstallBootloader, "install_bootloader");
             tokio::time::sleep(machine.sample(machine.shared.timing.step)).await;
             if machine.state().image.is_none() {
-                running.end(Outcome::Failed);
+                running.end(Outcome::Failed, |_| {});
                 return Err(Failure::new("DeviceNotFound", "there is no image on the disk"));
             }
-            running.end(Outcome::Done);
+            running.end(Outcome::Done, |_| {});
             Ok(Value::Null)
         }
         Command::GetPartitionUuids => {

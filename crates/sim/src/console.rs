@@ -1,5 +1,6 @@
 //! `wrought sim`: a fleet from the command line. The options, the listing, and the run until it is told to end.
 
+use std::fmt;
 use std::future::Future;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -44,15 +45,15 @@ pub struct SimArgs {
     #[arg(long)]
     pub insecure: bool,
     /// User and password for --enroll
-    #[arg(long, value_name = "USER:PASSWORD")]
-    pub login: Option<String>,
+    #[arg(long, value_name = "USER:PASSWORD", value_parser = Login::parse)]
+    pub login: Option<Login>,
     /// Base URL of the network boot server; without it every network boot starts the ramdisk
     #[arg(long)]
     pub netboot: Option<Url>,
     /// Make nodes and ports through the API
     #[arg(long, requires = "api")]
     pub enroll: bool,
-    /// Added to driver_info of the nodes made by --enroll
+    /// Added to `driver_info` of the nodes made by --enroll
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub driver_info: Vec<(String, String)>,
     /// Share of the machines that have a fault, such as dead-bmc=0.01
@@ -75,6 +76,26 @@ pub enum TimingPreset {
     Brisk,
     /// As real servers
     Lifelike,
+}
+
+/// A user and a password. `Debug` shows the user only.
+#[derive(Clone)]
+pub struct Login {
+    user: String,
+    password: String,
+}
+
+impl Login {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (user, password) = text.split_once(':').ok_or("must be USER:PASSWORD")?;
+        Ok(Self { user: user.to_owned(), password: password.to_owned() })
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:******", self.user)
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -111,8 +132,7 @@ impl SimArgs {
                 .map_err(|source| SimError::Authority { path: path.display().to_string(), source })
         };
         let ca_pem = self.api_ca.as_ref().map(read).transpose()?;
-        let login = self.login.as_deref().and_then(|login| login.split_once(':'));
-        let login = login.map(|(user, password)| (user.to_owned(), password.to_owned()));
+        let login = self.login.clone().map(|login| (login.user, login.password));
         Ok(Some(ApiAccess { url, ca_pem, insecure: self.insecure, login }))
     }
 }

@@ -15,7 +15,7 @@ use url::Url;
 use crate::certificates::Certificates;
 use crate::chassis::{self, Bmc};
 use crate::error::SimError;
-use crate::identity::{Credentials, Identity, Stream, stream};
+use crate::identity::{Identity, Stream, stream};
 use crate::machine::Machine;
 use crate::options::{ApiAccess, FleetOptions, Timing};
 
@@ -66,7 +66,7 @@ impl Fleet {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let shared = Arc::new(Shared {
             seed: options.seed,
-            timing: options.timing,
+            timing: options.timing.clone(),
             client: client(options.api.as_ref())?,
             api_url: options.api.as_ref().map(|api| api.url.clone()),
             netboot_url: options.netboot_url.clone(),
@@ -89,12 +89,10 @@ impl Fleet {
         let listen = |source| SimError::Listen { index, address, source };
         let socket = chassis::bind(address).await.map_err(listen)?;
         let bmc_address = socket.local_addr().map_err(listen)?;
-        let credentials =
-            Credentials { username: options.username.clone(), password: options.password.clone() };
         let machine = Arc::new(Machine::new(
             Identity::new(options.seed, index),
             bmc_address,
-            credentials,
+            options.credentials.clone(),
             Arc::clone(&self.shared),
             options.faults.draw(&mut stream(options.seed, index, Stream::Faults)),
             stream(options.seed, index, Stream::Durations),

@@ -29,7 +29,7 @@ mod operation;
 mod options;
 mod steps;
 
-pub use console::{SimArgs, TimingPreset, run_cli};
+pub use console::{Login, SimArgs, TimingPreset, run_cli};
 pub use enrolment::Enrolment;
 pub use error::SimError;
 pub use fault::{Fault, FaultKind, FaultPlan};

@@ -11,7 +11,7 @@ use crate::machine::{Machine, Phase};
 
 /// Lives until the caller drops this future, which is when the power goes.
 pub(crate) async fn live(machine: &Arc<Machine>, power: &CancellationToken) {
-    let timing = machine.shared.timing;
+    let timing = &machine.shared.timing;
     tokio::time::sleep(machine.sample(timing.firmware)).await;
     match firmware::choose(machine).await {
         Target::Disk => machine.set_phase(Phase::OwnSystem),

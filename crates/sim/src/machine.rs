@@ -204,7 +204,7 @@ impl Machine {
     /// Pulls the plug; nothing when it is off.
     pub fn power_off(&self) {
         let mut inner = self.inner();
-        inner.stop();
+        inner.stop(self.shared.elapsed());
         drop(inner);
         self.changed.notify_waiters();
     }
@@ -213,7 +213,7 @@ impl Machine {
     pub fn reset(self: &Arc<Self>) {
         let mut inner = self.inner();
         if inner.state.powered {
-            inner.stop();
+            inner.stop(self.shared.elapsed());
             self.start(&mut inner);
         }
     }
@@ -315,6 +315,8 @@ impl Machine {
         if number < MAX_OPERATIONS {
             inner.operations.push(operation);
         }
+        drop(inner);
+        self.changed.notify_waiters();
         Running { machine: Arc::clone(self), number, ended: false }
     }
 
@@ -325,13 +327,17 @@ impl Machine {
 }
 
 impl Inner {
-    fn stop(&mut self) {
+    fn stop(&mut self, now: Duration) {
         if let Some(power) = self.power.take() {
             power.cancel();
         }
         self.state.powered = false;
         self.state.phase = Phase::Off;
         self.state.agent_url = None;
+        // What was at work may notice later: from here on it has no say.
+        for operation in &mut self.operations {
+            operation.end(Outcome::Interrupted, now);
+        }
     }
 
     fn set_flags(&mut self, flags: BootFlags) {
@@ -350,25 +356,29 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Notes its end.
-    pub(crate) fn end(mut self, outcome: Outcome) {
-        self.note(outcome);
+    /// Notes its end. What changed on the machine by it, changes now, unless power went in the meantime.
+    pub(crate) fn end(mut self, outcome: Outcome, change: impl FnOnce(&mut MachineState)) {
+        self.note(outcome, change);
     }
 
-    fn note(&mut self, outcome: Outcome) {
+    fn note(&mut self, outcome: Outcome, change: impl FnOnce(&mut MachineState)) {
         self.ended = true;
         let now = self.machine.shared.elapsed();
-        if let Some(operation) = self.machine.inner().operations.get_mut(self.number) {
-            operation.outcome = outcome;
-            operation.ended = Some(now);
+        let mut inner = self.machine.inner();
+        // Beyond the bound of the list nothing is noted, but it happens all the same.
+        let Inner { operations, state, .. } = &mut *inner;
+        if operations.get_mut(self.number).is_none_or(|operation| operation.end(outcome, now)) {
+            change(state);
         }
+        drop(inner);
+        self.machine.changed.notify_waiters();
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
-            self.note(Outcome::Interrupted);
+            self.note(Outcome::Interrupted, |_| {});
         }
     }
 }

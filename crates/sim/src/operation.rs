@@ -48,3 +48,15 @@ pub struct Operation {
     /// How.
     pub outcome: Outcome,
 }
+
+impl Operation {
+    /// Ends it; `false` when it had ended before.
+    pub(crate) fn end(&mut self, outcome: Outcome, now: Duration) -> bool {
+        if self.outcome != Outcome::Running {
+            return false;
+        }
+        self.outcome = outcome;
+        self.ended = Some(now);
+        true
+    }
+}

@@ -8,6 +8,7 @@ use rand::{Rng, RngExt as _};
 use url::Url;
 
 use crate::fault::FaultPlan;
+use crate::identity::Credentials;
 
 /// How a fleet is made.
 #[derive(Debug, Clone)]
@@ -27,10 +28,8 @@ pub struct FleetOptions {
     pub timing: Timing,
     /// What goes wrong from the start.
     pub faults: FaultPlan,
-    /// User of every BMC.
-    pub username: String,
-    /// Password of every BMC.
-    pub password: String,
+    /// Login of every BMC.
+    pub credentials: Credentials,
 }
 
 impl FleetOptions {
@@ -44,8 +43,7 @@ impl FleetOptions {
             netboot_url: None,
             timing: Timing::hurried(),
             faults: FaultPlan::default(),
-            username: "admin".to_owned(),
-            password: "password".to_owned(),
+            credentials: Credentials { username: "admin".to_owned(), password: "password".to_owned() },
         }
     }
 }
@@ -97,7 +95,7 @@ pub struct ApiAccess {
     pub ca_pem: Option<Vec<u8>>,
     /// Take any certificate.
     pub insecure: bool,
-    /// User and password for what agents do not do without: enrolment.
+    /// User and password, for enrolment only: what agents call is open to all.
     pub login: Option<(String, String)>,
 }
 
@@ -139,7 +137,7 @@ impl Span {
 }
 
 /// How long things take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
     /// Power on to the firmware's choice of what to boot.
     pub firmware: Span,
@@ -176,7 +174,7 @@ impl Timing {
             heartbeat: Some(Span::millis(200, 400)),
             retry: Span::millis(50, 150),
             heartbeat_gap: Duration::from_millis(20),
-            lookup_deadline: Duration::from_secs(60),
+            lookup_deadline: Duration::from_mins(1),
         }
     }
 

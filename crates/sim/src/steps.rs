@@ -128,7 +128,7 @@ async fn carry_out(agent: &Arc<Agent>, kind: StepKind, id: &str, step: &AgentSte
         forget_disk(agent);
     }
     tokio::time::sleep(machine.sample(span)).await;
-    running.end(Outcome::Done);
+    running.end(Outcome::Done, |_| {});
     Ok(Value::Null)
 }
 
@@ -163,11 +163,11 @@ async fn write_image(
     let mut reported = Instant::now();
     for part in 0..PARTS {
         if part == PARTS / 2 && machine.has(FaultKind::AgentDiesMidWrite) {
-            // Whoever drops this future marks the operation as interrupted.
+            running.end(Outcome::Interrupted, |_| {});
             machine.problem("the agent died while it wrote an image");
             machine.set_phase(Phase::AgentGone);
             agent.death.cancel();
-            std::future::pending::<()>().await;
+            return std::future::pending().await;
         }
         let bytes_done = IMAGE_BYTES / u64::from(PARTS) * u64::from(part);
         let progress = Progress { phase: "write".to_owned(), bytes_done, bytes_total: Some(IMAGE_BYTES) };
@@ -179,15 +179,14 @@ async fn write_image(
         tokio::time::sleep(pause).await;
     }
     if machine.has(FaultKind::ChecksumMismatch) {
-        running.end(Outcome::Failed);
+        running.end(Outcome::Failed, |_| {});
         let text = format!("image {} failed to verify against checksum {digest}", args.image_info.id);
         return Err(Failure::new("ImageChecksumError", text));
     }
-    machine.change(|state| {
+    running.end(Outcome::Done, |state| {
         state.image = Some(args.image_info.id.clone());
         state.config_drive = args.configdrive.is_some();
     });
-    running.end(Outcome::Done);
     Ok(format!("image ({}) written to device /dev/sda", args.image_info.id).into())
 }
 

@@ -5,10 +5,15 @@
 
 use std::time::Duration;
 
-use bmc::{Credentials, IpmiPool, Options, PowerState, Target};
+use axum::extract::RawQuery;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bmc::{Credentials, IpmiClient, IpmiPool, Options, PowerState, Target};
 use futures_util::future::join_all;
 use ipmi::{Password, Username};
-use sim::{Fleet, FleetOptions};
+use serde_json::json;
+use sim::{ApiAccess, Fleet, FleetOptions, Span, Timing};
 use tokio::time::Instant;
 
 /// Resident memory of this process in bytes.
@@ -17,6 +22,49 @@ fn resident() -> u64 {
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024
+}
+
+/// Lookup and heartbeat for agents whose MAC tells their node.
+async fn api() -> url::Url {
+    let lookup = |query: RawQuery| async move {
+        let node = query.0.unwrap_or_default();
+        let config = json!({"agent_token": "t".repeat(43), "heartbeat_timeout": 300});
+        Json(json!({"node": {"uuid": node.replace(|c: char| !c.is_ascii_hexdigit(), "")}, "config": config}))
+    };
+    let app = Router::new()
+        .route("/", get(|| async { Json(json!({"default_version": {"version": "1.115"}})) }))
+        .route("/v1/lookup", get(lookup))
+        .route("/v1/heartbeat/{node}", post(|| async { StatusCode::ACCEPTED }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    format!("http://{address}").parse().unwrap()
+}
+
+/// Boots 500 agents; gives the time to the last one's first heartbeat, and bytes per machine with the API's side.
+async fn measure_agents() -> (Duration, u64) {
+    let url = api().await;
+    let heartbeat = Some(Span::millis(3_000, 6_000));
+    let options = FleetOptions {
+        api: Some(ApiAccess::new(url)),
+        timing: Timing { heartbeat, ..Timing::hurried() },
+        ..FleetOptions::new(500, 3)
+    };
+    let before = resident();
+    let started = Instant::now();
+    let fleet = Fleet::start(options).await.unwrap();
+    for machine in fleet.machines() {
+        machine.power_on();
+    }
+    for machine in fleet.machines() {
+        let state = machine.wait_for(Duration::from_mins(1), |state| state.heartbeats > 0).await;
+        assert!(state.is_some(), "{:?}", machine.state());
+    }
+    let boot = started.elapsed();
+    let each = (resident() - before) / 500;
+    assert!(each < 256 * 1024, "{each} bytes per machine with an agent");
+    fleet.stop().await;
+    (boot, each)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +94,7 @@ async fn thousands_fit_and_five_hundred_answer() {
         .collect();
     let ask = || async {
         let started = Instant::now();
-        let states = join_all(clients.iter().map(|client| client.power_state())).await;
+        let states = join_all(clients.iter().map(IpmiClient::power_state)).await;
         assert!(states.into_iter().all(|state| state.unwrap() == PowerState::Off));
         started.elapsed()
     };
@@ -57,6 +105,8 @@ async fn thousands_fit_and_five_hundred_answer() {
     );
     assert!(login < Duration::from_secs(20) && reuse < Duration::from_secs(10), "{login:?} {reuse:?}");
     pool.shutdown().await;
+    let (boot, each) = measure_agents().await;
+    println!("500 agents: all sent a heartbeat after {boot:?}, {each} bytes each, the API's side included");
     fleet.stop().await;
     small.stop().await;
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use agent_api::token::AgentToken;
 use agent_client::{AgentClient, AgentTarget, ClientOptions, Trust};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -39,7 +39,7 @@ pub(crate) struct Book {
     pub(crate) progress: Vec<Value>,
     /// Versions of lookup and heartbeat requests.
     pub(crate) versions: Vec<(&'static str, String)>,
-    /// Bodies of continue_inspection.
+    /// Bodies of `continue_inspection`.
     pub(crate) inspections: Vec<Value>,
 }
 
@@ -185,7 +185,7 @@ async fn progress(State(api): State<Api>, Json(body): Json<Value>) -> StatusCode
     StatusCode::ACCEPTED
 }
 
-async fn create(State(api): State<Api>, uri: axum::http::Uri, Json(body): Json<Value>) -> Response {
+async fn create(State(api): State<Api>, uri: Uri, Json(body): Json<Value>) -> Response {
     let mut book = api.book.lock().unwrap();
     let entry = (uri.path().to_owned(), body);
     if book.created.contains(&entry) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bmc::PowerState;
+use bmc::{IpmiClient, PowerState};
 use futures_util::future::join_all;
 use hostcmd::Command;
 use ipmi::command::boot::BootDevice;
@@ -16,7 +16,7 @@ async fn fifty_bmcs_are_polled_and_switched() {
     let fleet = Fleet::start(FleetOptions::new(50, 1)).await.unwrap();
     let pool = pool();
     let clients: Vec<_> = fleet.machines().iter().map(|machine| client(&pool, machine)).collect();
-    let states = || async { join_all(clients.iter().map(|client| client.power_state())).await };
+    let states = || async { join_all(clients.iter().map(IpmiClient::power_state)).await };
     assert!(states().await.into_iter().all(|state| state.unwrap() == PowerState::Off));
     for client in clients.iter().step_by(2) {
         client.chassis_control(ChassisControl::PowerUp).await.unwrap();

@@ -46,6 +46,9 @@ async fn mistakes_are_named() {
     let error = run("--nodes 2 --port 65535").await.unwrap_err();
     assert!(matches!(error, SimError::OutOfAddresses { nodes: 2, .. }), "{error:?}");
     assert!(Cli::try_parse_from(["sim", "--enroll"]).is_err(), "--enroll needs --api");
+    assert!(Cli::try_parse_from(["sim", "--login", "nobody"]).is_err());
+    let shown = format!("{:?}", args("--login admin:hunter2"));
+    assert!(shown.contains("admin:******") && !shown.contains("hunter2"), "{shown}");
 }
 
 #[tokio::test]
