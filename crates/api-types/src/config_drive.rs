@@ -14,7 +14,7 @@ pub fn check_config_drive(value: &Value, version: Version) -> Result<(), Invalid
             if !param_gate("provision", "configdrive object").admits(version) {
                 return Err(Invalid::at(
                     "/configdrive",
-                    "an object needs API version 1.56; give a URL or base64 text",
+                    "this API version takes a URL or base64 text, no object",
                 ));
             }
             for (key, value) in members {
@@ -31,7 +31,7 @@ pub fn check_config_drive(value: &Value, version: Version) -> Result<(), Invalid
 
 fn check_member(key: &str, value: &Value, version: Version) -> Result<(), Invalid> {
     if key == "vendor_data" && !param_gate("provision", "configdrive vendor_data").admits(version) {
-        return Err(Invalid::at("/configdrive/vendor_data", "it needs API version 1.59"));
+        return Err(Invalid::at("/configdrive/vendor_data", "this API version does not have it"));
     }
     let (fits, expected) = match key {
         "meta_data" | "network_data" | "vendor_data" => (value.is_object(), "an object"),

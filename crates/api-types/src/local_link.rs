@@ -1,6 +1,6 @@
 //! `local_link_connection` of a port: the switch and the switch port at the other end of the cable.
 
-use microversion::Version;
+use microversion::{Version, since, value_gate};
 use model::{JsonObject, MacAddr};
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use crate::{BodyError, Context, Invalid, Writer};
 
 const PATH: &str = "/local_link_connection";
 const KEYS: [&str; 5] = ["port_id", "switch_id", "switch_info", "hostname", "network_type"];
-/// Keys of OVN's VTEP gateways: accepted and shown from 1.90 to 1.104.
+/// Keys of OVN's VTEP gateways begin with this; they came with one version and went with another.
 const VTEP_PREFIX: &str = "vtep-";
 
 /// Writes the object without keys that `cx.version` hides.
@@ -22,18 +22,20 @@ pub(crate) fn write_link(link: &JsonObject, cx: &Context<'_>, out: &mut Writer) 
 }
 
 fn has_vtep(version: Version) -> bool {
-    version.at_least(90) && !version.at_least(105)
+    version.at_least(const { since("vtep-keys") }) && !version.at_least(const { since("vtep-keys-removed") })
 }
 
 /// Checks keys, values and that they are enough to find the switch port.
 pub(crate) fn check_link(value: &Value, version: Version) -> Result<(), BodyError> {
     let Some(link) = value.as_object() else { return Ok(()) };
     for (key, value) in link {
-        if key == "network_type" && !version.at_least(64) {
-            return Err(BodyError::too_new("local_link_connection/network_type", 64, version));
+        let gate = value_gate("port.local_link_connection", key);
+        if !gate.admits(version) {
+            return Err(BodyError::too_new(&format!("local_link_connection/{key}"), gate.min, version));
         }
         if key.starts_with(VTEP_PREFIX) && !has_vtep(version) {
-            return Err(BodyError::too_new(&format!("local_link_connection/{key}"), 90, version));
+            let min = const { since("vtep-keys") };
+            return Err(BodyError::too_new(&format!("local_link_connection/{key}"), min, version));
         }
         check_member(key, value)?;
     }

@@ -2,7 +2,7 @@
 //!
 //! Rules between fields (states, conflicts) belong to who updates nodes; here are types, lengths and names alone.
 
-use microversion::Version;
+use microversion::{Version, shown_value, since};
 use model::{
     BootMode, ChassisUuid, Fault, InterfaceKind, JsonObject, NODE_NAMES_RESERVED, Node, NodeUuid, PowerState,
     ProvisionState, validate_hostname, validate_logical_name,
@@ -375,14 +375,8 @@ fn reservation(node: &Node, cx: &Context<'_>, out: &mut Writer) {
 }
 
 /// The state under the name that the caller's version has for it.
-pub(crate) fn provision_state(node: &Node, cx: &Context<'_>, out: &mut Writer) {
-    match node.provision_state {
-        ProvisionState::Available if !cx.version.at_least(2) => out.null(),
-        ProvisionState::InspectWait if !cx.version.at_least(39) => {
-            out.text(ProvisionState::Inspecting.as_str());
-        }
-        state => out.text(state.as_str()),
-    }
+fn provision_state(node: &Node, cx: &Context<'_>, out: &mut Writer) {
+    out.opt_text(shown_value("node.provision_state", node.provision_state.as_str(), cx.version));
 }
 
 fn name(value: Value, version: Version) -> Result<Option<String>, Invalid> {
@@ -391,10 +385,10 @@ fn name(value: Value, version: Version) -> Result<Option<String>, Invalid> {
     Ok(Some(name))
 }
 
-/// Checks the name of a node: a logical name that is no part of a route; below 1.10 a host name.
+/// Checks the name of a node: a logical name that is no part of a route; in old versions a host name.
 pub fn check_node_name(name: &str, version: Version) -> Result<(), Invalid> {
     let problem = |error: model::InvalidName| Invalid::at("/name", error.to_string());
-    if !version.at_least(10) {
+    if !version.at_least(const { since("unrestricted-names") }) {
         validate_hostname(name).map_err(problem)?;
     }
     validate_logical_name(name).map_err(problem)?;

@@ -11,7 +11,7 @@ use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use microversion::{
-    Gate, NegotiationError, OPENSTACK_HEADER, VERSION_HEADER, Version, negotiate, route_gate,
+    Gate, NegotiationError, OPENSTACK_HEADER, VERSION_HEADER, Version, negotiate, route_gate, since,
 };
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
@@ -116,14 +116,18 @@ async fn front(state: Arc<ApiState>, inner: Router, request: HttpRequest) -> Res
         return (StatusCode::OK, "OK").into_response();
     }
     let id = format!("req-{}", Uuid::new_v4());
+    let began = tokio::time::Instant::now();
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
     let negotiated = negotiated(request.headers(), state.options.max_version);
     let deadline = state.options.request_deadline;
-    let answer = tokio::time::timeout(deadline, answer(&state, inner, request, &negotiated).instrument(span));
+    let answer = answer(&state, inner, request, &negotiated).instrument(span.clone());
+    let answer = tokio::time::timeout(deadline, answer);
     let mut response = answer.await.unwrap_or_else(|_| {
         ApiError::unavailable(format!("The request was not done within {} s.", deadline.as_secs()))
             .into_response()
     });
+    let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros());
+    span.in_scope(|| tracing::info!(status, micros, "answered"));
     let headers = response.headers_mut();
     version_headers(headers, &negotiated, state.options.max_version);
     for name in REQUEST_ID_HEADERS {
@@ -141,7 +145,8 @@ async fn answer(
     negotiated: &Result<Version, NegotiationError>,
 ) -> Response {
     let version = negotiated.as_ref().copied().unwrap_or(Version::MIN);
-    let strip_json = request.headers().contains_key(VERSION_HEADER) && !version.at_least(91);
+    let strip_json = request.headers().contains_key(VERSION_HEADER)
+        && !version.at_least(const { since("no-json-suffix") });
     let path = path::normalise(request.uri().path(), strip_json);
     let caller = if path::is_public(&path) {
         Caller::default()

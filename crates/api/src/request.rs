@@ -6,7 +6,7 @@ use api_types::{Context, Resource, Selection, Shape, Writer};
 use bytes::Bytes;
 use db::{NodeKey, Scope};
 use http::StatusCode;
-use microversion::Version;
+use microversion::{Version, since};
 use model::{Node, NodeUuid, Timestamp, validate_logical_name};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -91,6 +91,15 @@ impl Request {
         Err(ApiError::forbidden(format!("Access was denied to the following resource: {rule}")))
     }
 
+    /// Refuses what `rule` does not allow the caller to do to `node`: 403, or 404 when it may not even be read.
+    pub(crate) fn authorise_node(&self, rule: &'static str, node: &Node) -> Result<(), ApiError> {
+        if self.state.authorizer.allows(&self.caller, rule, Some(node)) {
+            return Ok(());
+        }
+        self.authorise("baremetal:node:get", Some(node)).map_err(|_| no_node(&node.uuid.to_string()))?;
+        self.authorise(rule, Some(node))
+    }
+
     /// What the caller may see.
     pub(crate) fn scope(&self) -> Scope {
         self.state.authorizer.visible_to(&self.caller)
@@ -99,7 +108,7 @@ impl Request {
     /// The node that the path names, if the caller may see it and `rule` allows.
     pub(crate) async fn node(&self, rule: &'static str) -> Result<Node, ApiError> {
         let node = self.find_node(self.param("node_ident")).await?;
-        self.authorise(rule, Some(&node))?;
+        self.authorise_node(rule, &node)?;
         Ok(node)
     }
 
@@ -198,7 +207,7 @@ fn node_key(ident: &str, version: Version) -> Result<NodeKey, ApiError> {
         let canonical = uuid.to_string() == ident;
         return if canonical { Ok(NodeKey::Uuid(NodeUuid::from_uuid(uuid))) } else { Err(no_node(ident)) };
     }
-    if !version.at_least(5) {
+    if !version.at_least(const { since("node-names") }) {
         return Err(no_node(ident));
     }
     match validate_logical_name(ident) {

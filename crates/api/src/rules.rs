@@ -3,7 +3,7 @@
 //! Pure judgements over a node as it is and as it is to be. Whether the caller may ask is not decided here.
 
 use api_types::{Operation, Patch, PatchOp};
-use microversion::Version;
+use microversion::{Version, since};
 use model::{InterfaceKind, Node, Port, ProvisionState as S};
 
 use crate::error::ApiError;
@@ -49,7 +49,7 @@ pub(crate) fn may_patch(node: &Node, patch: &Patch, version: Version) -> Result<
 
 /// Whether an inspection under way lets objects of the node be patched.
 fn may_patch_inspecting(node: &Node, version: Version) -> Result<(), ApiError> {
-    if node.provision_state == S::Inspecting && version.at_least(39) {
+    if node.provision_state == S::Inspecting && version.at_least(const { since("inspect-wait") }) {
         return Err(conflict(node, "it cannot be updated until that is over"));
     }
     Ok(())

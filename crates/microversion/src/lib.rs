@@ -10,6 +10,8 @@ mod version;
 
 pub use history::history_page;
 pub use negotiate::{NegotiationError, OPENSTACK_HEADER, VERSION_HEADER, negotiate};
-pub use release::{Change, Gate, Older, Release, param_gate, route_gate, value_gate, verb_gate};
+pub use release::{
+    Change, Gate, Older, Release, param_gate, route_gate, shown_value, since, value_gate, verb_gate,
+};
 pub use releases::RELEASES;
 pub use version::Version;

@@ -1,5 +1,7 @@
 //! What a release is made of, and the gates that follow from it.
 
+use std::sync::LazyLock;
+
 use crate::{RELEASES, Version};
 
 /// One microversion.
@@ -158,6 +160,47 @@ pub fn verb_gate(verb: &str) -> Gate {
         .unwrap_or(Gate::OPEN)
 }
 
+/// The minor number of the release called `slug`. For constants: there, an unknown slug does not compile.
+pub const fn since(slug: &str) -> u16 {
+    let mut index = 0;
+    while index < RELEASES.len() {
+        if is_same(RELEASES[index].slug.as_bytes(), slug.as_bytes()) {
+            return RELEASES[index].minor;
+        }
+        index += 1;
+    }
+    panic!("no release has this slug")
+}
+
+const fn is_same(left: &[u8], right: &[u8]) -> bool {
+    let mut index = 0;
+    while index < left.len() && index < right.len() && left[index] == right[index] {
+        index += 1;
+    }
+    index == left.len() && index == right.len()
+}
+
+/// Values that older versions see differently.
+static RENAMED: LazyLock<Vec<(u16, &'static Change)>> = LazyLock::new(|| {
+    let is_renamed =
+        |change: &Change| matches!(change, Change::Value { older: Older::Null | Older::As(_), .. });
+    changes().filter(|(_, change)| is_renamed(change)).collect()
+});
+
+/// How `version` shows `value` in `field`: as it is, under an older name, or as null (`None`).
+pub fn shown_value(field: &str, value: &'static str, version: Version) -> Option<&'static str> {
+    let newer = RENAMED.iter().filter(|(min, _)| !version.at_least(*min));
+    let older = newer.filter_map(|(_, change)| match change {
+        Change::Value { field: at, value: row, older } if *at == field && *row == value => Some(older),
+        _ => None,
+    });
+    match older.into_iter().next() {
+        None => Some(value),
+        Some(Older::As(text)) => Some(text),
+        Some(Older::Null | Older::Refused) => None,
+    }
+}
+
 /// The gate of a value that older versions refuse in requests; open when no release names it.
 pub fn value_gate(field: &str, value: &str) -> Gate {
     changes()
@@ -253,5 +296,23 @@ mod tests {
         assert_eq!(param_gate("nodes", "project"), Gate::OPEN);
         assert_eq!(value_gate("abort.from", "inspect wait"), Gate { min: 41, below: 406 });
         assert_eq!(value_gate("abort.from", "clean wait"), Gate::OPEN);
+    }
+
+    #[test]
+    fn old_versions_see_old_values() {
+        let shown = |value, minor| shown_value("node.provision_state", value, Version::new(minor).unwrap());
+        assert_eq!((shown("available", 1), shown("available", 2)), (None, Some("available")));
+        assert_eq!(
+            (shown("inspect wait", 38), shown("inspect wait", 39)),
+            (Some("inspecting"), Some("inspect wait"))
+        );
+        assert_eq!(shown("active", 1), Some("active"));
+    }
+
+    #[test]
+    fn slugs_name_releases() {
+        const RAID: u16 = since("raid");
+        assert_eq!(RAID, 12);
+        assert!(RELEASES.iter().all(|release| since(release.slug) == release.minor));
     }
 }

@@ -2,6 +2,7 @@
 
 use api_types::{Invalid, NODE, Shape, create as set_fields};
 use http::StatusCode;
+use microversion::since;
 use model::{Node, ProvisionState, Timestamp};
 
 use crate::error::ApiError;
@@ -28,7 +29,7 @@ fn prepare(request: &Request, node: &mut Node) -> Result<(), ApiError> {
     if node.driver.is_empty() {
         return Err(Invalid::at("/driver", "a value is required").into());
     }
-    if !request.version.at_least(11) {
+    if !request.version.at_least(const { since("enroll-first") }) {
         node.provision_state = ProvisionState::Available;
     }
     if node.resource_class.is_none() {

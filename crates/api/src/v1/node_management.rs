@@ -27,7 +27,7 @@ pub(crate) async fn validate_named(request: Request) -> Answer {
 
 async fn verdicts(request: Request, ident: &str) -> Answer {
     let node = request.find_node(ident).await?;
-    request.authorise("baremetal:node:validate", Some(&node))?;
+    request.authorise_node("baremetal:node:validate", &node)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     let verdicts = request.state.conductors.validate(node.uuid).await?;
     Ok(Reply::json(json!(verdicts).to_string()))

@@ -2,6 +2,7 @@
 
 use api_types::{NODE, Patch, Shape};
 use http::StatusCode;
+use microversion::since;
 use model::{InterfaceKind, Node};
 
 use super::node_create::{check_chassis, check_parent};
@@ -32,7 +33,7 @@ pub(crate) async fn update(request: Request) -> Answer {
 
 fn authorise(request: &Request, patch: &Patch, node: &Node) -> Result<(), ApiError> {
     for rule in rules::rules_of(patch) {
-        request.authorise(rule, Some(node))?;
+        request.authorise_node(rule, node)?;
     }
     if patch.touches("owner") && node.provision_state == model::ProvisionState::Active {
         let rule = "baremetal:node:update_owner_provisioned";
@@ -79,8 +80,8 @@ fn choose_interfaces(
 }
 
 fn check_unset_chassis(request: &Request, after: &Node) -> Result<(), ApiError> {
-    if after.chassis_uuid.is_none() && !request.version.at_least(25) {
-        return Err(ApiError::not_acceptable("/chassis_uuid: it can be removed from API version 1.25 on"));
+    if after.chassis_uuid.is_none() && !request.version.at_least(const { since("unset-chassis") }) {
+        return Err(ApiError::not_acceptable("/chassis_uuid: it cannot be removed in this API version"));
     }
     check_chassis(after)
 }

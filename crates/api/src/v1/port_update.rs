@@ -23,7 +23,7 @@ pub(crate) async fn update(request: Request) -> Answer {
     let mut port = find_port(&request, request.param("port_ident")).await?;
     for _ in 0..CONFLICT_TRIES {
         let node = node_of(&request, port.node_uuid).await?;
-        request.authorise("baremetal:port:update", Some(&node))?;
+        request.authorise_node("baremetal:port:update", &node)?;
         let after = plan(&request, &patch, &node, &port)?;
         check_new_node(&request, &node, &after).await?;
         if after != port {
@@ -83,7 +83,7 @@ pub(crate) async fn delete(request: Request) -> Answer {
     }
     let port = find_port(&request, ident).await?;
     let node = node_of(&request, port.node_uuid).await?;
-    request.authorise("baremetal:port:delete", Some(&node))?;
+    request.authorise_node("baremetal:port:delete", &node)?;
     rules::may_delete_port(&node, &port)?;
     store::wait_unlocked(&request.state, node).await?;
     request.state.db.delete_port(port.uuid).await?;

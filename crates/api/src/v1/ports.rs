@@ -3,6 +3,7 @@
 use api_types::{Invalid, PORT, Shape, check_port, create as set_fields};
 use db::{PortFilter, PortKey, PortQuery, PortSort};
 use http::StatusCode;
+use microversion::since;
 use model::{MacAddr, Node, Port, PortUuid, PortgroupUuid, Timestamp, validate_logical_name};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -108,7 +109,7 @@ pub(crate) async fn show(request: Request) -> Answer {
     Ok(Reply::json(request.object(&PORT, &shape, &port)?))
 }
 
-/// The port that `ident` names, by UUID or (from 1.88) by name, if the caller may see it.
+/// The port that `ident` names, by UUID or (in newer versions) by name, if the caller may see it.
 pub(super) async fn find_port(request: &Request, ident: &str) -> Result<Port, ApiError> {
     let shown: String = ident.chars().take(300).collect();
     let missing = || ApiError::not_found(format!("Port {shown} could not be found."));
@@ -120,7 +121,7 @@ pub(super) async fn find_port(request: &Request, ident: &str) -> Result<Port, Ap
                 "Expected a logical name or UUID but received {shown}."
             )));
         }
-        Err(_) if !request.version.at_least(88) => return Err(missing()),
+        Err(_) if !request.version.at_least(const { since("port-name") }) => return Err(missing()),
         Err(_) => PortKey::Name(ident.to_owned()),
     };
     request.state.db.get_port(&key, &request.scope()).await?.ok_or_else(missing)
@@ -131,7 +132,7 @@ pub(crate) async fn create(request: Request) -> Answer {
     request.no_query()?;
     let mut body = request.json_object()?;
     let node = node_of(&request, &mut body).await?;
-    request.authorise("baremetal:port:create", Some(&node))?;
+    request.authorise_node("baremetal:port:create", &node)?;
     if !body.contains_key("address") {
         return Err(Invalid::at("/address", "a value is required").into());
     }
@@ -145,11 +146,11 @@ pub(crate) async fn create(request: Request) -> Answer {
     Ok(Reply::created(request.url(&format!("ports/{}", port.uuid)), body))
 }
 
-/// The node that the body of a creation names, by `node_uuid` or (from 1.94) by `node_ident`, not both.
+/// The node that the body of a creation names, by `node_uuid` or (in newer versions) by `node_ident`, not both.
 async fn node_of(request: &Request, body: &mut Map<String, Value>) -> Result<Node, ApiError> {
     let (name, value) = match (body.remove("node_ident"), body.get("node_uuid").cloned()) {
-        (Some(_), None) if !request.version.at_least(94) => {
-            return Err(ApiError::not_acceptable("/node_ident: it needs API version 1.94"));
+        (Some(_), None) if !request.version.at_least(const { since("port-by-node-name") }) => {
+            return Err(ApiError::not_acceptable("/node_ident: this API version knows node_uuid alone"));
         }
         (Some(ident), None) => ("node_ident", ident),
         (None, Some(uuid)) => ("node_uuid", uuid),

@@ -4,7 +4,7 @@ use api_types::{NODE, Selection, Shape};
 use conductor_api::{Heartbeat, Lookup};
 use db::{NodeKey, Scope};
 use http::StatusCode;
-use microversion::param_gate;
+use microversion::{param_gate, since};
 use model::{Node, NodeUuid, Secret};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -29,7 +29,7 @@ pub(crate) async fn lookup(request: Request) -> Answer {
     let lookup = Lookup {
         addresses: addresses.iter().take(MAX_ADDRESSES).filter_map(|text| text.parse().ok()).collect(),
         node_uuid: request.query.uuid("node_uuid")?.map(NodeUuid::from_uuid),
-        wants_token: request.version.at_least(62),
+        wants_token: request.version.at_least(const { since("agent-token") }),
     };
     if lookup.addresses.is_empty() && lookup.node_uuid.is_none() {
         return Err(ApiError::bad_request("At least one valid address, or node_uuid, is required."));

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Authenticator, Authorizer, Caller, HttpBasic, SystemAdmins};
+use api::{Authenticator, Authorizer, Caller, HttpBasic, Refusal, SystemAdmins};
 use axum::body::Body;
 use base64::Engine as _;
 use db::Scope;
+use futures_util::future::BoxFuture;
 use http::Request;
-use model::Secret;
+use model::{Node, Secret};
 use serde_json::json;
 
 use crate::fixture::{Answer, Site, options};
@@ -92,32 +93,55 @@ fn callers_without_a_system_role_see_their_project_only() {
     assert!(SystemAdmins.allows(&Caller::administrator(None), "baremetal:node:get", None));
 }
 
-/// Lets one project's readers in, as a policy of keystone's would.
-struct Readers;
+/// Says that everybody is of project `p`, as a token service would say of some.
+struct Members;
 
-impl Authenticator for Readers {
-    fn authenticate<'a>(
-        &'a self,
-        _: &'a http::HeaderMap,
-    ) -> futures_util::future::BoxFuture<'a, Result<Caller, api::Refusal>> {
+impl Authenticator for Members {
+    fn authenticate<'a>(&'a self, _: &'a http::HeaderMap) -> BoxFuture<'a, Result<Caller, Refusal>> {
         Box::pin(async { Ok(Caller { project: Some("p".to_owned()), ..Caller::default() }) })
     }
 }
 
+/// Lets everybody read what their project owns or leases, and owners rename it.
+struct Readers;
+
+impl Authorizer for Readers {
+    fn allows(&self, caller: &Caller, rule: &'static str, node: Option<&Node>) -> bool {
+        let owns = node.is_some_and(|node| node.owner == caller.project);
+        match rule {
+            "baremetal:node:list" => true,
+            "baremetal:node:get" => node.is_some_and(|node| node.driver != "hidden"),
+            "baremetal:node:update:name" => owns,
+            _ => false,
+        }
+    }
+
+    fn visible_to(&self, caller: &Caller) -> Scope {
+        Scope::Project(caller.project.clone().unwrap_or_default())
+    }
+}
+
 #[tokio::test]
-async fn what_a_caller_may_not_see_is_not_there_and_what_it_may_not_do_is_forbidden() {
-    let site = Site::with(options(), |_| Arc::new(Readers)).await;
+async fn policies_can_be_plugged_in() {
+    let site = Site::assemble(options(), |_| Arc::new(Members), Arc::new(Readers)).await;
     let mine = site.node(|node| node.owner = Some("p".to_owned())).await;
+    let leased = site.node(|node| node.lessee = Some("p".to_owned())).await;
     let other = site.node(|node| node.owner = Some("q".to_owned())).await;
-    assert_eq!(site.get(&format!("/v1/nodes/{}", other.uuid)).await.code(), 404);
-    assert_eq!(site.get(&format!("/v1/nodes/{}", mine.uuid)).await.code(), 403);
-    assert_eq!(
-        site.patch(
-            &format!("/v1/nodes/{}", mine.uuid),
-            json!([{"op": "add", "path": "/extra/a", "value": 1}])
-        )
-        .await
-        .code(),
-        403
-    );
+    let hidden = site.node(|node| {
+        node.owner = Some("p".to_owned());
+        node.driver = "hidden".to_owned();
+    });
+    let hidden = hidden.await;
+    let get = async |node: &Node| site.get(&format!("/v1/nodes/{}", node.uuid)).await.code();
+    assert_eq!((get(&mine).await, get(&leased).await), (200, 200));
+    assert_eq!((get(&other).await, get(&hidden).await), (404, 404), "what may not be read is not there");
+    let patch = async |node: &Node, path: &str| {
+        let body = json!([{"op": "add", "path": path, "value": "x"}]);
+        site.patch(&format!("/v1/nodes/{}", node.uuid), body).await.code()
+    };
+    assert_eq!((patch(&mine, "/name").await, patch(&mine, "/description").await), (200, 403));
+    assert_eq!((patch(&leased, "/name").await, patch(&other, "/name").await), (403, 404));
+    assert_eq!(patch(&hidden, "/description").await, 404);
+    assert_eq!(site.get("/v1/nodes").await.json()["nodes"].as_array().unwrap().len(), 3);
+    assert_eq!(site.call("POST", "/v1/nodes", 115, json!({"driver": "ipmi"})).await.code(), 403);
 }

@@ -22,6 +22,8 @@ pub(crate) const HOST: &str = "conductor-1";
 pub(crate) struct Fake {
     /// Nobody is in charge of anything.
     pub(crate) absent: AtomicBool,
+    /// Nothing is ever answered.
+    pub(crate) stalled: AtomicBool,
     /// What every request is refused with.
     pub(crate) refusal: Mutex<Option<RequestError>>,
     /// What was asked, in order.
@@ -35,6 +37,7 @@ impl Fake {
     pub(crate) fn new() -> Self {
         Self {
             absent: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
             refusal: Mutex::default(),
             calls: Mutex::default(),
             found: Mutex::default(),
@@ -52,7 +55,13 @@ impl Fake {
     fn answer<T: Send + 'static>(&self, call: String, value: T) -> Reply<'_, T> {
         self.calls.lock().unwrap().push(call);
         let refusal = self.refusal.lock().unwrap().clone();
-        Box::pin(async move { refusal.map_or(Ok(value), Err) })
+        let is_stalled = self.stalled.load(Ordering::Relaxed);
+        Box::pin(async move {
+            if is_stalled {
+                std::future::pending::<()>().await;
+            }
+            refusal.map_or(Ok(value), Err)
+        })
     }
 }
 

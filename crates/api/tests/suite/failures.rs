@@ -1,10 +1,13 @@
 //! Bad input of every kind: always an answer in its envelope, never our fault.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use axum::body::Body;
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, NEWEST, Site};
+use crate::fixture::{Answer, NEWEST, Site, options};
 
 async fn raw(site: &Site, method: &str, path: &str, body: impl Into<Body>) -> Answer {
     let request = Request::builder()
@@ -100,4 +103,16 @@ async fn arbitrary_requests_are_never_our_fault() {
             assert!(answer.code() < 500, "{body}: {}", answer.text);
         }
     }
+}
+
+#[tokio::test]
+async fn a_request_is_given_up_at_its_deadline() {
+    let mut hasty = options();
+    hasty.request_deadline = Duration::from_millis(50);
+    let site = Site::with(hasty, |_| std::sync::Arc::new(api::NoAuth)).await;
+    let node = site.node(|_| ()).await;
+    site.conductors.stalled.store(true, Ordering::Relaxed);
+    let answer = site.get(&format!("/v1/nodes/{}/management/boot_device", node.uuid)).await;
+    assert_eq!((answer.code(), answer.fault().contains("not done")), (503, true));
+    assert!(answer.header("openstack-request-id").is_some());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{ApiState, Authenticator, NoAuth, Options, SystemAdmins, router};
+use api::{ApiState, Authenticator, Authorizer, NoAuth, Options, SystemAdmins, router};
 use axum::Router;
 use axum::body::Body;
 use db::{DatabaseUrl, Db, Registration};
@@ -65,6 +65,14 @@ impl Site {
     }
 
     pub(crate) async fn with(options: Options, auth: impl FnOnce(&Db) -> Arc<dyn Authenticator>) -> Self {
+        Self::assemble(options, auth, Arc::new(SystemAdmins)).await
+    }
+
+    pub(crate) async fn assemble(
+        options: Options,
+        auth: impl FnOnce(&Db) -> Arc<dyn Authenticator>,
+        authorizer: Arc<dyn Authorizer>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&db::Options::new(DatabaseUrl::sqlite(dir.path().join("site.db")))).await.unwrap();
         let registration = Registration {
@@ -78,7 +86,7 @@ impl Site {
             db: db.clone(),
             conductors: Arc::clone(&conductors) as Arc<dyn conductor_api::Conductors>,
             authenticator: auth(&db),
-            authorizer: Arc::new(SystemAdmins),
+            authorizer,
             options,
         };
         Self { db, conductors, router: router(state), _dir: dir }
