@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio::runtime::Handle;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
 use crate::DbError;
@@ -124,6 +125,9 @@ impl Drop for Lent {
 fn configure(url: &str) -> Result<Config, DbError> {
     let mut config: Config =
         url.parse().map_err(|source: tokio_postgres::Error| open_error(url, Cause::new(source)))?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(open_error(url, Cause::new(NoTlsHere)));
+    }
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(PATIENCE);
     }
@@ -141,3 +145,10 @@ fn open_error(url: &str, source: Cause) -> DbError {
     let url = crate::DatabaseUrl::Postgres(url.to_owned()).to_string();
     DbError::Open { url, remedy: "check the address of the database in the configuration", source }
 }
+
+/// TLS was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this program does not speak TLS to the database yet: use a Unix socket or a network that nobody else is on, without sslmode=require"
+)]
+struct NoTlsHere;

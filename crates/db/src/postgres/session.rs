@@ -16,8 +16,6 @@ use crate::statement::Text;
 
 /// The channel that carries all wake-ups; the payload begins with the channel of the caller.
 pub(super) const CHANNEL: &str = "wrought";
-/// The longest wake-up, in bytes: the server's limit of 8,000 less the channel.
-const NOTICE_LIMIT: usize = 7_000;
 /// Prepared statements kept per connection. Lists have as many texts as there are combinations of filters.
 const STATEMENTS: usize = 512;
 /// Orders the writers of events.
@@ -88,10 +86,7 @@ impl Session for PostgresSession<'_> {
     }
 
     fn notify(&mut self, channel: &str, payload: &str) -> Result<(), DbError> {
-        let found = channel.len() + payload.len();
-        if found > NOTICE_LIMIT {
-            return Err(DbError::NoticeTooLong { limit: NOTICE_LIMIT, found });
-        }
+        crate::wakeup::check(channel, payload)?;
         let message = format!("{channel}\n{payload}");
         self.runtime
             .block_on(async {

@@ -10,9 +10,6 @@ use crate::DbError;
 use crate::session::{Cell, Param, Row, Session};
 use crate::statement::Text;
 
-/// The longest wake-up, in bytes: PostgreSQL's limit of 8,000 less the channel, kept on both engines.
-pub(crate) const NOTICE_LIMIT: usize = 7_000;
-
 /// A connection for the length of one operation.
 pub(super) struct SqliteSession<'c> {
     connection: &'c Connection,
@@ -70,10 +67,7 @@ impl Session for SqliteSession<'_> {
     }
 
     fn notify(&mut self, channel: &str, payload: &str) -> Result<(), DbError> {
-        let found = channel.len() + payload.len();
-        if found > NOTICE_LIMIT {
-            return Err(DbError::NoticeTooLong { limit: NOTICE_LIMIT, found });
-        }
+        crate::wakeup::check(channel, payload)?;
         self.notices.push((channel.to_owned(), payload.to_owned()));
         Ok(())
     }

@@ -77,4 +77,8 @@ async fn a_server_that_is_not_there_is_said(server: &TempPg) {
     assert!(matches!(error, DbError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("does not answer"), "{error}");
     assert!(!format!("{error:?}").contains("hush"));
+    // Better refused than sent in the clear.
+    let error = open("postgres://postgres:hush@127.0.0.1:1/x?sslmode=require").await.unwrap_err();
+    assert!(matches!(error, DbError::Open { .. }), "{error:?}");
+    assert!(!format!("{error:?}").contains("hush"));
 }
