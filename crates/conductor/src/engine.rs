@@ -199,7 +199,7 @@ impl Engine {
     /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.
     pub(crate) fn drive(self: &Arc<Self>, node: NodeUuid, input: Input) {
         let engine = Arc::clone(self);
-        let span = tracing::info_span!("drive", node = %node);
+        let span = tracing::info_span!(parent: None, "drive", node = %node);
         self.tasks.spawn(async move { engine.drive_on(node, Some(input), None).await }.instrument(span));
     }
 
@@ -207,7 +207,7 @@ impl Engine {
     pub(crate) fn follow(self: &Arc<Self>, node: Node, effect: Option<Effect>) {
         let Some(effect) = effect else { return };
         let engine = Arc::clone(self);
-        let span = tracing::info_span!("drive", node = %node.uuid);
+        let span = tracing::info_span!(parent: None, "drive", node = %node.uuid);
         self.tasks.spawn(
             async move { engine.drive_on(node.uuid, None, Some((node, effect))).await }.instrument(span),
         );
@@ -285,6 +285,8 @@ impl Engine {
         };
         let limit = effect.action.limit();
         let label = format!("{:?}", effect.action);
+        let flow = effect.flow.flow().name;
+        let step = effect.step.as_ref().map(PlannedStep::label);
         let engine = Arc::clone(self);
         let task = tokio::spawn(
             async move { engine.carry_out(&node, effect).await }.instrument(tracing::Span::current()),
@@ -307,7 +309,7 @@ impl Engine {
                 ))
             }
         };
-        tracing::info!(action = label, outcome = outcome.summary(), "carried out");
+        tracing::info!(flow, step, action = label, outcome = outcome.summary(), "carried out");
         outcome
     }
 }

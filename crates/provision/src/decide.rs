@@ -341,6 +341,7 @@ impl<'a> Turn<'a> {
         self.journal
             .push((flow.id, Entry::Intent { seq: flow.seq, step: label, action: action.clone(), poll }));
         self.effect = Some(Effect {
+            flow: flow.kind,
             seq: flow.seq,
             action,
             poll,

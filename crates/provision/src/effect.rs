@@ -4,11 +4,14 @@ use model::{BootMode, PowerState};
 use serde_json::{Map, Value};
 
 use crate::error::StepError;
+use crate::flow::FlowKind;
 use crate::step::{Action, AgentStep, PlannedStep};
 
 /// One action for the shell to carry out. Its intent is already recorded when the shell sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
+    /// The flow that it is part of.
+    pub flow: FlowKind,
     /// Number of its entry in the journal; comes back with the outcome.
     pub seq: i64,
     /// What to do.
