@@ -9,7 +9,7 @@ use ipmi::command::boot::BootDevice;
 use ipmi::command::chassis::ChassisControl;
 use sim::{Bind, Fault, FaultKind, FaultPlan, Fleet, FleetOptions, Phase};
 
-use super::{LONG, client, one, pool, reaches};
+use super::{LONG, client, one, own_address, pool, reaches};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_bmcs_are_polled_and_switched() {
@@ -147,10 +147,10 @@ async fn the_seed_decides_who_is_who_and_what_is_wrong() {
 
 #[tokio::test]
 async fn machines_may_have_an_address_each() {
-    let bind = Bind::Addresses { first: [127, 45, 0, 254].into(), port: 16_623 };
+    let bind = Bind::Addresses { first: own_address(20), port: 16_623 };
     let fleet = Fleet::start(FleetOptions { bind, ..FleetOptions::new(4, 5) }).await.unwrap();
     let last = fleet.machine(3).unwrap();
-    assert_eq!(last.bmc_address().to_string(), "127.45.1.1:16623");
+    assert_eq!(last.bmc_address(), (own_address(23), 16_623).into());
     let pool = pool();
     client(&pool, last).power_state().await.unwrap();
     // The same addresses again are taken.

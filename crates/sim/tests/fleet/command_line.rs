@@ -5,6 +5,7 @@ use serde_json::Value;
 use sim::{ApiAccess, Enrolment, Fleet, FleetOptions, SimArgs, SimError, run_cli};
 
 use super::api::Running;
+use super::own_address;
 
 #[derive(Debug, clap::Parser)]
 struct Cli {
@@ -18,7 +19,8 @@ fn args(text: &str) -> SimArgs {
 
 async fn run(text: &str) -> Result<String, SimError> {
     let mut out = Vec::new();
-    run_cli(&args(text), &mut out, std::future::ready(())).await?;
+    let text = format!("--address {} {text}", own_address(1));
+    run_cli(&args(&text), &mut out, std::future::ready(())).await?;
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -28,15 +30,21 @@ async fn the_listing_as_table_and_as_json() {
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 4);
     assert!(lines[0].starts_with("name") && lines[0].ends_with("faults"));
-    assert!(lines[3].starts_with("sim-00002") && lines[3].contains("127.0.0.1:16502"), "{table}");
+    assert!(
+        lines[3].starts_with("sim-00002") && lines[3].contains(&format!("{}:16502", own_address(1))),
+        "{table}"
+    );
     assert!(lines[3].ends_with("dead-bmc"), "{table}");
     let json = run("--nodes 2 --seed 5 --port 16510 --json").await.unwrap();
     let listing: Vec<Value> = serde_json::from_str(&json).unwrap();
     assert_eq!(listing[1]["bmc_port"], 16511);
     assert_eq!(listing[1]["mac"], "02:00:05:00:00:01");
-    let spread = run("--nodes 2 --address 127.46.0.1 --port 16520 --spread --json").await.unwrap();
+    let spread = run("--nodes 2 --port 16520 --spread --json").await.unwrap();
     let listing: Vec<Value> = serde_json::from_str(&spread).unwrap();
-    assert_eq!((&listing[1]["bmc_address"], &listing[1]["bmc_port"]), (&"127.46.0.2".into(), &16520.into()));
+    assert_eq!(
+        (&listing[1]["bmc_address"], &listing[1]["bmc_port"]),
+        (&own_address(2).to_string().into(), &16520.into())
+    );
 }
 
 #[tokio::test]

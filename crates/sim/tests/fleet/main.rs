@@ -8,6 +8,7 @@ mod bmcs;
 mod command_line;
 mod deploying;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,12 @@ use sim::{Fleet, FleetOptions, Machine, MachineState};
 
 /// Longer than anything here takes on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
+
+/// The network of this process on the loopback: tests with fixed ports do not meet those of another run.
+fn own_address(last: u8) -> Ipv4Addr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | high & 63, low, last)
+}
 
 fn pool() -> IpmiPool {
     IpmiPool::new(Options { poll_first: Duration::from_millis(20), ..Options::default() })
