@@ -33,6 +33,16 @@ pub enum BodyError {
         /// The version asked for.
         asked: microversion::Version,
     },
+    /// It uses what the requested version does not have any more: 406.
+    #[error("'{what}' is gone: it was there up to API version 1.{last}; this request asks for {asked}")]
+    Gone {
+        /// What was used.
+        what: String,
+        /// The last minor version that had it.
+        last: u16,
+        /// The version asked for.
+        asked: microversion::Version,
+    },
 }
 
 impl BodyError {

@@ -123,7 +123,7 @@ impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::Invalid(_) => Self::bad_request(error.to_string()),
-            BodyError::TooNew { .. } => Self::not_acceptable(error.to_string()),
+            BodyError::TooNew { .. } | BodyError::Gone { .. } => Self::not_acceptable(error.to_string()),
         }
     }
 }

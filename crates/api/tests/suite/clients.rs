@@ -1,14 +1,16 @@
 //! The clients that people use, unmodified: openstacksdk and the `baremetal` command of python-ironicclient.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use api::{ServeLimits, serve};
+use api::{HttpBasic, ServeLimits, serve};
 use hostcmd::Command;
+use model::Secret;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::fixture::Site;
+use crate::fixture::{Site, options};
 
 /// Python takes its time to import the clients on a busy machine.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -79,6 +81,25 @@ async fn the_command_line() {
     .await;
     run("node delete n-1").await;
     assert_eq!(run("node list -f json").await, json!([]));
+}
+
+#[tokio::test]
+async fn the_command_line_with_a_password() {
+    let site = Site::with(options(), |db| Arc::new(HttpBasic::new(db.clone()))).await;
+    let hash = bcrypt::hash("s3cret", 4).unwrap();
+    site.db.put_user("admin", &Secret::new(hash)).await.unwrap();
+    let url = start(&site).await;
+    let list = async |password: &str| {
+        let arguments = ["--os-auth-type", "http_basic", "--os-username", "admin", "--os-endpoint", &url];
+        let command =
+            Command::new(program("baremetal")).args(arguments).arg("--os-password").secret_arg(password);
+        command.args(["node", "list", "-f", "json"]).output(DEADLINE).await.unwrap()
+    };
+    let good = list("s3cret").await;
+    assert_eq!(serde_json::from_slice::<Value>(&good.stdout).unwrap(), json!([]), "{}", good.stderr_text());
+    let bad = list("wrong").await;
+    assert!(!bad.status.success());
+    assert!(bad.stderr_text().contains("401"), "{}", bad.stderr_text());
 }
 
 const SDK: &str = r#"

@@ -5,7 +5,7 @@ use db::{Commit, HistoryEntry};
 use model::{HistoryUuid, Node, ProvisionState, Timestamp};
 use serde_json::{Value, json};
 
-use crate::fixture::{NEWEST, Site, address};
+use crate::fixture::{NEWEST, Site, address, ranges};
 
 const OBSERVED: &str = include_str!("../../../../contract/extra/route_status_by_version.tsv");
 const ROUTES: &str = include_str!("../../../../contract/api.tsv");
@@ -43,16 +43,6 @@ fn is_later(path: &str) -> bool {
     LATER
         .iter()
         .any(|later| path.strip_prefix(later).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-}
-
-/// `1-36:406 37-115:200` as `(first, last, status)`.
-fn ranges(cell: &str) -> Vec<(u16, u16, u16)> {
-    let range = |part: &str| {
-        let (versions, status) = part.split_once(':').unwrap();
-        let (first, last) = versions.split_once('-').unwrap();
-        (first.parse().unwrap(), last.parse().unwrap(), status.parse().unwrap())
-    };
-    cell.split(' ').map(range).collect()
 }
 
 #[tokio::test]

@@ -3,19 +3,10 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixture::{NEWEST, Site, address};
+use crate::fixture::{NEWEST, Site, address, ranges};
 
 const OBSERVED: &str = include_str!("../../../../contract/extra/field_write_status_by_version.tsv");
 const FIELDS: &str = include_str!("../../../../contract/fields.tsv");
-
-fn ranges(cell: &str) -> Vec<(u16, u16, u16)> {
-    let range = |part: &str| {
-        let (versions, status) = part.split_once(':').unwrap();
-        let (first, last) = versions.split_once('-').unwrap();
-        (first.parse().unwrap(), last.parse().unwrap(), status.parse().unwrap())
-    };
-    cell.split(' ').map(range).collect()
-}
 
 /// Where we answer otherwise than was observed, and why.
 fn exception(resource: &str, operation: &str, field: &str) -> Option<&'static str> {

@@ -152,3 +152,13 @@ pub(crate) fn address() -> MacAddr {
     octets[1..].copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..5]);
     MacAddr::new(octets)
 }
+
+/// Reads what was observed, `1-36:406 37-115:200`, as `(first, last, status)`.
+pub(crate) fn ranges(cell: &str) -> Vec<(u16, u16, u16)> {
+    let range = |part: &str| {
+        let (versions, status) = part.split_once(':').unwrap();
+        let (first, last) = versions.split_once('-').unwrap();
+        (first.parse().unwrap(), last.parse().unwrap(), status.parse().unwrap())
+    };
+    cell.split(' ').map(range).collect()
+}

@@ -226,11 +226,23 @@ async fn nodes_that_must_be_left_alone() {
         let body = json!({"target": verb});
         site.call("PUT", &format!("/v1/nodes/{}/states/provision", node.uuid), NEWEST, body).await.code()
     };
-    let in_maintenance = site.node(|node| {
-        node.provision_state = ProvisionState::Available;
-        node.maintenance = true;
-    });
-    assert_eq!(put(in_maintenance.await, "active").await, 400);
+    let in_maintenance = async |state| {
+        site.node(|node| {
+            node.provision_state = state;
+            node.maintenance = true;
+        })
+        .await
+    };
+    for (verb, state, status) in [
+        ("active", ProvisionState::Available, 400),
+        ("deploy", ProvisionState::Available, 400),
+        ("rebuild", ProvisionState::Active, 400),
+        ("unrescue", ProvisionState::Rescue, 400),
+        ("deleted", ProvisionState::Active, 202),
+        ("manage", ProvisionState::Enroll, 202),
+    ] {
+        assert_eq!(put(in_maintenance(state).await, verb).await, status, "{verb}");
+    }
     let protected = async || {
         site.node(|node| {
             node.provision_state = ProvisionState::Active;
