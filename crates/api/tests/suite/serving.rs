@@ -58,6 +58,8 @@ async fn slow_and_greedy_clients_are_cut_off() {
     let server = start(&site, limits).await;
     let slow = exchange(&server, b"GET / HTTP/1.1\r\nHost: a").await;
     assert!(!slow.contains("200 OK"), "{slow}");
+    // With time enough, so that only the number of headers counts, however busy the machine is.
+    let server = start(&site, ServeLimits::default()).await;
     let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X-A: b\r\n".repeat(200));
     let greedy = exchange(&server, head.as_bytes()).await;
     assert!(greedy.starts_with("HTTP/1.1 431"), "{greedy}");
