@@ -77,9 +77,10 @@ impl Conductor {
         let found = serde_json::from_slice::<ApiRoot>(&body)
             .ok()
             .and_then(|root| root.default_version.version.parse().ok());
-        match found {
-            Some(highest) => self.highest = highest,
-            None => tracing::warn!(status = status.as_u16(), "the API does not tell its version"),
+        if let Some(highest) = found {
+            self.highest = highest;
+        } else {
+            tracing::warn!(status = status.as_u16(), "the API does not tell its version");
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Streams an image over HTTP into a blocking reader, and takes the stream up again where it broke.
 //!
-//! An interrupted download goes on with a `Range` request, guarded by `If-Range` where the server gave a strong ETag or a
+//! An interrupted download goes on with a `Range` request, guarded by `If-Range` where the server gave a strong `ETag` or a
 //! date. A server without ranges sends all again and the known part is skipped. Whether the whole is right is decided by
 //! its checksum, not here.
 
@@ -190,7 +190,7 @@ fn content_length(response: &Response<Incoming>) -> Option<u64> {
     response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// What tells the server that the same image is meant: a strong ETag, else the date.
+/// What tells the server that the same image is meant: a strong `ETag`, else the date.
 fn validator(response: &Response<Incoming>) -> Option<HeaderValue> {
     let etag = response.headers().get(header::ETAG).filter(|etag| etag.as_bytes().starts_with(b"\""));
     etag.or_else(|| response.headers().get(header::LAST_MODIFIED)).cloned()

@@ -59,19 +59,20 @@ impl Kind {
 }
 
 /// Starts a command. Returns it, and whether its answer waits for its end in any case.
-pub fn start(agent: &Arc<Agent>, request: CommandRequest) -> Result<(Arc<Command>, bool), Fault> {
-    let bad = |text: String| Fault::new(400, "InvalidCommandError", text);
+pub fn start(agent: &Arc<Agent>, request: CommandRequest) -> Result<(Arc<Command>, bool), Box<Fault>> {
+    let fault = |code, kind: &str, text: String| Box::new(Fault::new(code, kind, text));
+    let bad = |text| fault(400, "InvalidCommandError", text);
     let form = || bad("Invalid command: Command name must be of the form <extension>.<name>".to_owned());
     let (extension, name) = request.parts().ok_or_else(form)?;
     if !EXTENSIONS.contains(&extension) {
-        return Err(Fault::new(
+        return Err(fault(
             404,
             "RequestedObjectNotFoundError",
             format!("Extension with id {extension} not found."),
         ));
     }
     let kind = Kind::of(extension, name);
-    let busy = |busy: crate::command::Busy| Fault::new(409, "AgentIsBusy", busy.to_string());
+    let busy = |busy: crate::command::Busy| fault(409, "AgentIsBusy", busy.to_string());
     let Some(kind) = kind else {
         return Err(bad(format!("Invalid command: Unknown command: {name}")));
     };

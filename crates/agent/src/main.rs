@@ -53,8 +53,12 @@ async fn as_init() -> ExitCode {
     let (parameters, bad) = Parameters::parse(&fs::read_to_string("/proc/cmdline").unwrap_or_default());
     console::install(init::open_console(), parameters.debug);
     tracing::info!("version {} starts", agent::AGENT_VERSION);
-    complaints.iter().for_each(|text| tracing::warn!("{text}"));
-    bad.iter().for_each(|name| tracing::warn!("kernel parameter {name} makes no sense and is ignored"));
+    for text in &complaints {
+        tracing::warn!("{text}");
+    }
+    for name in &bad {
+        tracing::warn!("kernel parameter {name} makes no sense and is ignored");
+    }
     tokio::spawn(init::reap());
     init::load_modules().await;
     init::mount_efi_variables();

@@ -126,6 +126,10 @@ impl Modules {
             }
             match insert(file) {
                 Ok(()) => any = true,
+                // Drivers of what this machine does not have say so.
+                Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => {
+                    tracing::debug!("module {} finds nothing to drive", file.display());
+                }
                 Err(error) => tracing::warn!(%error, "module {} not loaded", file.display()),
             }
         }

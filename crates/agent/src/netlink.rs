@@ -172,7 +172,7 @@ fn link(body: &[u8]) -> Option<Link> {
     while let (Some(length), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
         let Some(value) = rest.get(4..usize::from(length)) else { break };
         match kind {
-            IFLA_IFNAME => link.name = String::from_utf8_lossy(value).trim_end_matches('\0').to_owned(),
+            IFLA_IFNAME => String::from_utf8_lossy(value).trim_end_matches('\0').clone_into(&mut link.name),
             IFLA_ADDRESS if hardware == ARPHRD_ETHER => link.mac = value.try_into().ok(),
             _ => {}
         }

@@ -137,7 +137,7 @@ impl Parameters {
             "ipa-lookup-interval" => self.lookup_interval = seconds()?,
             "ipa-http-request-timeout" => self.request_timeout = seconds()?,
             "ipa-listen-host" => {
-                self.listen_host = value.parse::<IpAddr>().ok().filter(|ip| !ip.is_unspecified())
+                self.listen_host = value.parse::<IpAddr>().ok().filter(|ip| !ip.is_unspecified());
             }
             "ipa-listen-port" => self.listen_port = value.parse().ok()?,
             "ipa-advertise-host" => self.advertise_host = text(),

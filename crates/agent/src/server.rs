@@ -96,7 +96,7 @@ async fn respond(agent: &Arc<Agent>, request: Request<Incoming>) -> Response<Ful
     response
 }
 
-async fn route(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<Answer, Fault> {
+async fn route(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<Answer, Box<Fault>> {
     let path = request.uri().path().trim_matches('/').to_owned();
     let parts: Vec<&str> = path.split('/').collect();
     let parts = if parts.first() == Some(&"v1") && parts.len() > 1 { &parts[1..] } else { &parts[..] };
@@ -128,13 +128,18 @@ async fn route(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<Answer,
             answer(&result)
         }
         (_, ["" | "v1" | "status" | "commands"] | ["commands", _]) => {
-            Err(Fault::new(405, "MethodNotAllowed", "The method is not allowed for the requested URL."))
+            Err(Fault::new(405, "MethodNotAllowed", "The method is not allowed for the requested URL.")
+                .into())
         }
-        _ => Err(Fault::new(404, "NotFound", "The requested URL was not found.")),
+        _ => Err(Fault::new(404, "NotFound", "The requested URL was not found.").into()),
     }
 }
 
-async fn run(agent: &Arc<Agent>, request: Request<Incoming>, wait: bool) -> Result<CommandResult, Fault> {
+async fn run(
+    agent: &Arc<Agent>,
+    request: Request<Incoming>,
+    wait: bool,
+) -> Result<CommandResult, Box<Fault>> {
     let read = fetch::read_bounded(request.into_body(), LONGEST_BODY, "the conductor");
     let body = timeout(BODY_LIMIT, read)
         .await
@@ -153,7 +158,7 @@ async fn run(agent: &Arc<Agent>, request: Request<Incoming>, wait: bool) -> Resu
     Ok(command.result())
 }
 
-fn answer(value: &impl Serialize) -> Result<Answer, Fault> {
+fn answer(value: &impl Serialize) -> Result<Answer, Box<Fault>> {
     let body =
         serde_json::to_value(value).map_err(|error| Fault::new(500, "InternalError", error.to_string()))?;
     Ok((StatusCode::OK, body))
@@ -208,10 +213,10 @@ impl Query {
         }
     }
 
-    fn authorize(&self, agent: &Agent) -> Result<(), Fault> {
+    fn authorize(&self, agent: &Agent) -> Result<(), Box<Fault>> {
         match &self.token {
             Some(token) if agent.token_matches(token) => Ok(()),
-            _ => Err(Fault::new(401, "Unauthorized", "Token invalid.")),
+            _ => Err(Fault::new(401, "Unauthorized", "Token invalid.").into()),
         }
     }
 }

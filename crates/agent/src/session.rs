@@ -275,6 +275,8 @@ async fn report(agent: &Agent, conductor: &Conductor) -> Result<Ending, SessionE
     loop {
         let command = agent.commands.running().await;
         let mut news = command.progress();
+        // What was said before this task got round to listening counts too.
+        news.mark_changed();
         loop {
             tokio::select! {
                 changed = news.changed() => if changed.is_err() { break },

@@ -197,7 +197,7 @@ pub async fn install_boot_loader(agent: &Arc<Agent>, request: &InstallBootloader
         let entry = boot::install_efi_entry(&device, &EfiVars::default(), Architecture::current());
         match entry.map_err(|error| Failure::because(&error))? {
             Some(entry) => {
-                tracing::info!("boot entry {:04X} {} -> {}", entry.number, entry.label, entry.loader.path)
+                tracing::info!("boot entry {:04X} {} -> {}", entry.number, entry.label, entry.loader.path);
             }
             None => {
                 return Err(Failure::failed(

@@ -187,7 +187,7 @@ mod tests {
         #[test]
         fn no_table_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let tables = Tables::parse(&bytes);
-            (tables.memory_mb(), tables.sockets(), tables.serial_number());
+            let _ = (tables.memory_mb(), tables.sockets(), tables.serial_number());
         }
     }
 }
