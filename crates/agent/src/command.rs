@@ -59,7 +59,8 @@ impl Failure {
     }
 
     fn error(&self) -> CommandError {
-        CommandError::new(self.kind, 500, self.message, self.details.clone())
+        let code = if self.status == CommandStatus::CleanVersionMismatch { 409 } else { 500 };
+        CommandError::new(self.kind, code, self.message, self.details.clone())
     }
 }
 

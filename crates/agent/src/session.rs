@@ -166,9 +166,6 @@ fn choose_token(
 
 /// Starts the server; returns the certificate to send with heartbeats, if it serves TLS.
 async fn listen(agent: &Arc<Agent>, conductor: &Conductor) -> Result<Option<String>, SessionError> {
-    if !agent.callback_url().is_empty() {
-        return Err(SessionError::NoRoute);
-    }
     let parameters = &agent.parameters;
     let source = source_address(conductor.base(), parameters.route_timeout).await?;
     let unspecified = match source {
