@@ -42,7 +42,10 @@ impl AgentClient {
     /// When the agent started, in its own words: another value than before means that it lost all it was told.
     pub async fn started_at(&self) -> Result<String, AgentError> {
         let status: Value = self.status().await?;
-        let bad = || AgentError::BadReply { command: "status".to_owned(), source: serde::de::Error::missing_field("started_at") };
+        let bad = || AgentError::BadReply {
+            command: "status".to_owned(),
+            source: serde::de::Error::missing_field("started_at"),
+        };
         match status.get("started_at") {
             Some(Value::String(text)) => Ok(text.clone()),
             Some(Value::Null) | None => Err(bad()),
