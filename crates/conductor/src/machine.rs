@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::request::driver_failed;
 
 /// How long a caller is kept waiting for a BMC.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for a driver, with an end.
 async fn ask<T>(answer: Answer<'_, T>) -> Result<T, RequestError> {

@@ -29,7 +29,7 @@ impl Default for Options {
             hostname: "localhost".to_owned(),
             conductor_group: String::new(),
             policy: Policy::default(),
-            heartbeat_timeout: Duration::from_secs(300),
+            heartbeat_timeout: Duration::from_mins(5),
             require_agent_tls: true,
             automated_clean: true,
             max_effects: 1000,

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 const BATCH: usize = 500;
 
 /// Longest sleep: the wall clock may be set while we sleep.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 impl Engine {
     /// Looks at every flow when its deadline has come, until the service stops.

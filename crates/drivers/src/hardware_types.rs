@@ -28,6 +28,25 @@ const IPMI_PROPERTIES: &[(&str, &str)] = &[
     ("ipmi_priv_level", "Privilege level of the session: ADMINISTRATOR (the default), OPERATOR or USER."),
 ];
 
+/// Keys that the Redfish interfaces read.
+const REDFISH_PROPERTIES: &[(&str, &str)] = &[
+    (
+        "redfish_address",
+        "URL of the BMC; https:// when the scheme is left out. A path replaces /redfish/v1. Required.",
+    ),
+    (
+        "redfish_system_id",
+        "Path of the ComputerSystem, such as /redfish/v1/Systems/1; needed when the BMC has several.",
+    ),
+    ("redfish_username", "User of the BMC; no login when left out."),
+    ("redfish_password", "Password of that user."),
+    (
+        "redfish_verify_ca",
+        "Whether the BMC's certificate is verified: true (the default), false, or the authorities' certificates as PEM text.",
+    ),
+    ("redfish_auth_type", "How to log in: auto (the default), basic or session."),
+];
+
 /// Every hardware type that this binary has.
 pub const HARDWARE_TYPES: &[Row] = &[
     Row {
@@ -67,6 +86,25 @@ pub const HARDWARE_TYPES: &[Row] = &[
             (K::Vendor, &["no-vendor"]),
         ],
         properties: IPMI_PROPERTIES,
+    },
+    Row {
+        name: "redfish",
+        interfaces: &[
+            (K::Bios, &["no-bios"]),
+            (K::Boot, &["ipxe"]),
+            (K::Console, &["no-console"]),
+            (K::Deploy, &["direct"]),
+            (K::Firmware, &["no-firmware"]),
+            (K::Inspect, &["no-inspect"]),
+            (K::Management, &["redfish", "noop"]),
+            (K::Network, &["noop"]),
+            (K::Power, &["redfish"]),
+            (K::Raid, &["no-raid"]),
+            (K::Rescue, &["no-rescue"]),
+            (K::Storage, &["noop"]),
+            (K::Vendor, &["no-vendor"]),
+        ],
+        properties: REDFISH_PROPERTIES,
     },
 ];
 
@@ -150,6 +188,6 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_those_that_exist() {
         let error = enabled(&["redfisch".to_owned()]).unwrap_err();
-        assert!(error.to_string().contains("fake-hardware, ipmi"), "{error}");
+        assert!(error.to_string().contains("fake-hardware, ipmi, redfish"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ pub mod power;
 mod agents;
 mod hardware_types;
 mod ipmi_access;
+mod redfish_access;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,8 +48,11 @@ pub fn registry(options: &Options) -> Result<Registry, UnknownHardwareType> {
     };
     let ipmi = Arc::new(ipmi_access::IpmiAccess::new(options.bmcs.clone()));
     registry.power.insert("ipmitool", Arc::new(power::ipmi::IpmiPower::new(Arc::clone(&ipmi))));
+    let redfish = Arc::new(redfish_access::RedfishAccess::default());
+    registry.power.insert("redfish", Arc::new(power::redfish::RedfishPower::new(Arc::clone(&redfish))));
     registry.power.insert("fake", Arc::new(power::fake::FakePower));
     registry.management.insert("ipmitool", Arc::new(management::ipmi::IpmiManagement::new(ipmi)));
+    registry.management.insert("redfish", Arc::new(management::redfish::RedfishManagement::new(redfish)));
     let fake_management = Arc::new(management::fake::FakeManagement::default());
     registry.management.insert("noop", Arc::new(management::noop::NoManagement));
     registry.management.insert("fake", fake_management);

@@ -3,3 +3,4 @@
 pub mod fake;
 pub mod ipmi;
 pub mod noop;
+pub mod redfish;

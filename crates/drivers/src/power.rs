@@ -2,3 +2,4 @@
 
 pub mod fake;
 pub mod ipmi;
+pub mod redfish;

@@ -1,4 +1,4 @@
-//! The provision states of a node, with their names on the wire (contract/states_meta.tsv).
+//! The provision states of a node, with their names on the wire (`contract/states_meta.tsv`).
 
 use std::fmt;
 use std::str::FromStr;

@@ -42,7 +42,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { callback_timeout: Duration::from_secs(1800), agent_silence: Duration::from_secs(360) }
+        Self { callback_timeout: Duration::from_mins(30), agent_silence: Duration::from_mins(6) }
     }
 }
 
@@ -236,7 +236,7 @@ impl<'a> Turn<'a> {
         }
         self.node.lease = Some(Lease {
             holder: self.world.holder.to_owned(),
-            expires_at: self.world.now.plus(open.action.limit() + Duration::from_secs(60)),
+            expires_at: self.world.now.plus(open.action.limit() + Duration::from_mins(1)),
             reason: kind.flow().name.to_owned(),
         });
     }

@@ -12,4 +12,4 @@ mod site;
 
 pub use config::{Config, ConfigError};
 pub use logging::start_logging;
-pub use run::serve;
+pub use run::{install_tls_provider, serve};

@@ -31,8 +31,7 @@ const FIRST_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Runs the service until it is told to stop. `announce` gets the lines meant for the person who started it.
 pub async fn serve(config: Config, announce: impl Fn(&str)) -> anyhow::Result<()> {
-    // Fails only when a provider is installed already, as in tests.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_tls_provider();
     make_private_dir(&config.data_dir)?;
     let url: DatabaseUrl = config.database_url().parse().context("[database] url")?;
     let db = Db::open(&db::Options::new(url)).await.context("cannot open the database")?;
@@ -58,6 +57,12 @@ pub async fn serve(config: Config, announce: impl Fn(&str)) -> anyhow::Result<()
     db.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Chooses the one implementation of cryptography that all TLS in the process uses.
+pub fn install_tls_provider() {
+    // Fails only when a provider is installed already, as in tests.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn make_private_dir(dir: &Path) -> anyhow::Result<()> {

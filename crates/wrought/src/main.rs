@@ -23,6 +23,8 @@ enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Simulate a fleet: machines with IPMI BMCs, and agents that speak the real protocols.
+    Sim(sim::SimArgs),
     /// Show the configuration's reference.
     Config {
         #[command(subcommand)]
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve { config } => serve(config),
+        Command::Sim(arguments) => simulate(&arguments),
         Command::Config { show: Show::Reference } => say(&server::config::reference_page()),
         Command::Config { show: Show::Sample } => say(&server::config::sample()),
     }
@@ -63,6 +66,16 @@ fn serve(config: Option<PathBuf>) -> anyhow::Result<()> {
     runtime.block_on(server::serve(config, |line| {
         let _ = say(&format!("{line}\n"));
     }))
+}
+
+fn simulate(arguments: &sim::SimArgs) -> anyhow::Result<()> {
+    server::install_tls_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let stop = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    runtime.block_on(sim::run_cli(arguments, &mut std::io::stdout(), stop))?;
+    Ok(())
 }
 
 /// Writes to standard output at once: whoever started the service may read it through a pipe.

@@ -23,7 +23,7 @@ use crate::agents::Agents;
 use crate::boot::mode::wanted_boot_mode;
 
 /// How long installing the boot loader may take.
-const BOOTLOADER_LIMIT: Duration = Duration::from_secs(240);
+const BOOTLOADER_LIMIT: Duration = Duration::from_mins(4);
 
 /// Most bytes of logs kept from one machine.
 const LOG_LIMIT: usize = 64 << 20;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 pub(crate) const REMEMBERED: &str = "image";
 
 /// How long one deployment waits for its image.
-const FETCH_LIMIT: std::time::Duration = std::time::Duration::from_secs(3300);
+const FETCH_LIMIT: std::time::Duration = std::time::Duration::from_mins(55);
 
 /// What `instance_info` says about the image.
 #[derive(Debug)]
@@ -81,7 +81,8 @@ pub(crate) fn failed(error: &ImageError) -> DriverError {
         code if code.contains("mismatch")
             || code.contains("format")
             || code.contains("unsafe")
-            || code.contains("web_page") || code.contains("too_large") =>
+            || code.contains("web_page")
+            || code.contains("too_large") =>
         {
             ErrorCode::ImageMismatch
         }

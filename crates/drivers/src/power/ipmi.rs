@@ -11,7 +11,7 @@ use model::{Node, PowerState};
 use crate::ipmi_access::{IpmiAccess, failed, parse};
 
 /// How long a BMC may take to do what it accepted.
-const REACTION_LIMIT: Duration = Duration::from_secs(60);
+const REACTION_LIMIT: Duration = Duration::from_mins(1);
 
 /// Power by IPMI chassis commands.
 #[derive(Debug)]
