@@ -165,9 +165,9 @@ listen = ["{GATEWAY}:{API_PORT}"]
 
 [netboot]
 interface = "{BRIDGE}"
-address = "{GATEWAY}"
+server_address = "{GATEWAY}"
 dhcp = "full"
-pool = "172.22.0.100-172.22.0.200"
+pool = {{ first = "172.22.0.100", last = "172.22.0.200" }}
 netmask = "255.255.255.0"
 http_listen = "{GATEWAY}:{BOOT_PORT}"
 
@@ -191,6 +191,7 @@ mod tests {
         let config: toml::Table = configuration(Path::new("/lab/service"), &ramdisk).parse().unwrap();
         assert_eq!(config["data_dir"].as_str(), Some("/lab/service/data"));
         assert_eq!(config["api"]["listen"][0].as_str(), Some("172.22.0.1:6385"));
+        assert_eq!(config["netboot"]["server_address"].as_str(), Some("172.22.0.1"));
         assert_eq!(config["deploy"]["ramdisk"].as_str(), Some("/r/initramfs"));
     }
 }
