@@ -38,6 +38,12 @@ pub(crate) struct DemoOptions {
     /// The image that is deployed
     #[arg(long, value_enum, default_value = "qcow2")]
     pub(crate) format: ImageFormat,
+    /// A service built before, in the place of this tree's
+    #[arg(long)]
+    pub(crate) service: Option<PathBuf>,
+    /// A static agent built before, in the place of this tree's
+    #[arg(long)]
+    pub(crate) agent: Option<PathBuf>,
 }
 
 /// Driving a machine of a lab that is up.
@@ -75,8 +81,8 @@ pub(crate) struct DriveOptions {
 pub(crate) fn run(dir: &LabDir, options: &DemoOptions) -> Result<()> {
     setup::ensure(dir)?;
     say("building the service and the ramdisk");
-    let binary = build::service()?;
-    let ramdisk = ramdisk::ensure(dir, options.flavour, false, None)?;
+    let binary = options.service.clone().map_or_else(build::service, Ok)?;
+    let ramdisk = ramdisk::ensure(dir, options.flavour, false, options.agent.clone())?;
     let image = image::ensure(dir, options.format)?;
     say(&ramdisk::describe(&ramdisk)?);
     let lab =
