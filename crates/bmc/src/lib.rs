@@ -2,6 +2,7 @@
 //! [`ipmi`]. It knows neither nodes nor drivers.
 //!
 //! * [`IpmiPool`] gives an [`IpmiClient`] for each BMC and keeps sessions between calls.
+//! * [`redfish::RedfishPool`] does the same for the crate [`redfish`](::redfish), over HTTPS.
 //! * [`emulator::IpmiServer`] serves an [`ipmi::server::Server`] on a UDP address, for simulated fleets and tests.
 //!
 //! One request is in flight to a BMC at a time: BMCs are small computers, and many answer wrongly or not at all when
@@ -15,6 +16,7 @@ mod error;
 mod link;
 mod options;
 mod pool;
+pub mod redfish;
 
 pub use client::{BootSetting, IpmiClient, PowerState, SessionHold};
 pub use error::{Error, Operation, Retry};

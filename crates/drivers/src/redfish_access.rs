@@ -66,13 +66,13 @@ pub(crate) fn parse(node: &Node) -> Result<Parsed, DriverError> {
         return Err(DriverError::driver_info("driver_info has a redfish_password and no redfish_username."));
     }
     let password = Password::new(password.unwrap_or_default());
-    let auth = auth(text(&info, "redfish_auth_type")?)?;
+    let auth = auth(text(&info, "redfish_auth_type")?.as_deref())?;
     let verify = verify(info.get("redfish_verify_ca"))?;
     Ok(Parsed { address, credentials: Credentials { username, password, auth, verify }, system })
 }
 
-fn auth(name: Option<String>) -> Result<Auth, DriverError> {
-    match name.as_deref().map(str::to_ascii_lowercase).as_deref() {
+fn auth(name: Option<&str>) -> Result<Auth, DriverError> {
+    match name.map(str::to_ascii_lowercase).as_deref() {
         None | Some("auto") => Ok(Auth::Auto),
         Some("basic") => Ok(Auth::Basic),
         Some("session") => Ok(Auth::Session),

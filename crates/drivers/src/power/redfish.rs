@@ -11,7 +11,7 @@ use redfish::{PowerState as Seen, ResetType};
 use crate::redfish_access::{RedfishAccess, failed, parse};
 
 /// How long a machine may take to do what its BMC accepted.
-const REACTION_LIMIT: Duration = Duration::from_secs(60);
+const REACTION_LIMIT: Duration = Duration::from_mins(1);
 
 /// Power by the reset action of Redfish.
 #[derive(Debug)]
