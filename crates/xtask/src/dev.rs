@@ -18,6 +18,9 @@ pub(crate) struct DevOptions {
     /// Where the service keeps its records
     #[arg(long, value_enum, default_value = "sqlite")]
     database: Database,
+    /// A service built before, in the place of this tree's
+    #[arg(long)]
+    service: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -38,7 +41,7 @@ impl Drop for Scratch {
 /// Runs until interrupted.
 pub(crate) fn run(dir: &LabDir, options: &DevOptions) -> Result<()> {
     setup::ensure(dir)?;
-    let binary = build::service()?;
+    let binary = options.service.clone().map_or_else(build::service, Ok)?;
     let scratch = Scratch(dir.root().join(format!("dev-{}", std::process::id())));
     fs::create_dir_all(&scratch.0)?;
     let postgres = match options.database {
