@@ -316,8 +316,7 @@ impl Engine {
 
 fn flow_row(node: NodeUuid, record: &FlowRecord, now: Timestamp) -> FlowRow {
     // A watchdog for effects: past it, nobody can still be at work on them.
-    let open =
-        record.open.as_ref().map(|open| open.since.plus(open.action.limit() + Duration::from_mins(2)));
+    let open = record.open.as_ref().map(|open| open.since.plus(open.action.limit() + Duration::from_mins(2)));
     FlowRow {
         node,
         flow: record.id,

@@ -1,4 +1,5 @@
 //! The engine on a real store, with drivers of a machine that is not there: lives, restarts, agents, callers.
+#![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
 #[path = "rig/machine.rs"]
 mod rig;

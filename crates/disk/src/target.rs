@@ -1,6 +1,7 @@
 //! The destination of an image while it is written: holds back what would make the disk bootable, turns zeros
 //! into holes, and checks the boundary. Does not know where the bytes come from.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::FallocateFlags;
@@ -15,14 +16,14 @@ pub const HELD_BACK: u64 = 1 << 20;
 /// Zeros are looked for in blocks of this size.
 const BLOCK: usize = 64 * 1024;
 /// Runs of zeros up to this length are written: a call to the device for each would take longer.
-const SHORT_RUN: u64 = ZEROS.len() as u64;
+const SHORT_RUN: u64 = 1 << 20;
 /// Zeroing in steps of this size, so that cancelling works in between.
 const ZERO_STEP: u64 = 256 << 20;
 /// After this many bytes the page cache is written out: deferred errors show early, and a small machine is not
 /// filled with dirty pages.
 const FLUSH_EVERY: u64 = 128 << 20;
 
-static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+static ZEROS: LazyLock<Box<[u8]>> = LazyLock::new(|| vec![0; 1 << 20].into());
 
 /// How the device is made to read as zeros; the first that works is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

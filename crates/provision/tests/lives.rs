@@ -1,5 +1,6 @@
 //! Whole lives of a machine, with a crash before and after every recorded action of every flow: the end is always the
 //! same, and nothing destructive happens twice.
+#![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
 use std::time::Duration;
 
