@@ -1,4 +1,5 @@
 //! Our Redfish client against the service of sushy-tools, which others wrote.
+#![allow(clippy::unwrap_used, reason = "set-up of tests")]
 
 #[path = "support/interop.rs"]
 mod interop;

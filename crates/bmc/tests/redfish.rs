@@ -1,4 +1,5 @@
 //! The Redfish client against a service that does what real ones do wrong.
+#![allow(clippy::unwrap_used, reason = "set-up of tests")]
 
 #[path = "support/redfish_fake.rs"]
 mod fake;
@@ -168,6 +169,10 @@ async fn a_reset_is_not_repeated_after_an_error_that_says_nothing() {
 
 #[tokio::test]
 async fn a_refused_reset_is_done_when_the_machine_is_there() {
+    let message = "iLO.2.14.InvalidOperationForSystemState";
+    let body = json!({"error": {"@Message.ExtendedInfo": [{"MessageId": message}]}});
+    let fake = Fake::start(Knobs { reset_answer: Some((400, body)), ..Knobs::default() }).await;
+    client(&fake).reset(ResetType::ForceOff).await.unwrap();
     let fake = Fake::start(Knobs { reset_answer: Some((409, json!({}))), ..Knobs::default() }).await;
     let client = client(&fake);
     client.reset(ResetType::On).await.unwrap();

@@ -173,7 +173,8 @@ impl Turn<'_> {
             let request = Request::post(&action.target, chosen.body(), chosen.is_repeatable());
             let Err(error) = self.exchange(request).await else { return Ok(()) };
             let meaning = error.refusal().map(redfish::Fault::meaning);
-            let (Some(Meaning::Conflict | Meaning::Unsupported), Some(end)) = (meaning, end_of(kind)) else {
+            let refused = matches!(meaning, Some(Meaning::Conflict | Meaning::Unsupported | Meaning::NotNow));
+            let (true, Some(end)) = (refused, end_of(kind)) else {
                 return Err(error);
             };
             // Two callers may have asked for the same, or the machine did it by itself: BMCs refuse what is so already.

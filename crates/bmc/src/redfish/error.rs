@@ -12,10 +12,6 @@ use std::sync::Arc;
 /// What was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Reading the service root.
-    Root,
-    /// Logging in.
-    Login,
     /// Reading the power state.
     PowerState,
     /// Switching power.
@@ -37,8 +33,6 @@ pub enum Operation {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Root => f.write_str("show its service root"),
-            Self::Login => f.write_str("log in"),
             Self::PowerState => f.write_str("read the power state"),
             Self::Reset(ResetType::Nmi) => f.write_str("inject a non-maskable interrupt"),
             Self::Reset(kind) => write!(f, "switch power ({kind})"),

@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::login::Proof;
 use super::turn::Turn;
+use core::fmt;
 use redfish::{DocumentError, Fault, MAX_DOCUMENT, ResourcePath, TOKEN_HEADER, etag_of, parse};
 use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderName, IF_MATCH, LOCATION};
 use reqwest::{Method, Response, Url};
@@ -16,7 +17,6 @@ use tokio::time::sleep;
 const MAX_REDIRECTS: usize = 3;
 
 /// Something to ask.
-#[derive(Debug)]
 pub(super) struct Request {
     method: Method,
     path: ResourcePath,
@@ -24,6 +24,16 @@ pub(super) struct Request {
     if_match: Option<String>,
     /// It may be sent again when it is not known whether it was done.
     repeatable: bool,
+}
+
+impl fmt::Debug for Request {
+    /// Without the body: it may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Request {
@@ -176,12 +186,11 @@ impl Turn<'_> {
 
     /// Reads an answer of bounded length.
     async fn take(&self, mut response: Response) -> Result<Reply, Error> {
-        let text = |name: HeaderName| {
+        let text = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
-        let location = text(LOCATION).and_then(|link| self.address().path_of(&link));
-        let (etag, token) = (text(ETAG), text(HeaderName::from_static("x-auth-token")));
-        debug_assert!(TOKEN_HEADER.eq_ignore_ascii_case("x-auth-token"));
+        let location = text(LOCATION.as_str()).and_then(|link| self.address().path_of(&link));
+        let (etag, token) = (text(ETAG.as_str()), text(TOKEN_HEADER));
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.explain(error))? {

@@ -1,0 +1,148 @@
+//! The hardware type `redfish` as the engine calls it, against the service of sushy-tools, which others wrote.
+#![allow(clippy::unwrap_used, reason = "set-up of tests")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use driver::{Management, Power, PowerChange, Registry, Retry};
+use images::{ImageCache, Web, WebOptions};
+use model::{BootDevice, BootMode, JsonObject, Node, PowerState, Timestamp};
+use provision::ErrorCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+const PYTHON: &str = "/var/tmp/wrought-lab/venv/bin/python";
+
+struct Site {
+    registry: Registry,
+    port: u16,
+    _server: Child,
+    _folder: TempDir,
+}
+
+impl Site {
+    async fn start() -> Self {
+        assert!(Path::new(PYTHON).exists(), "{PYTHON} is missing: run `cargo xtask setup`");
+        let _installed_before = rustls::crypto::ring::default_provider().install_default();
+        let folder = TempDir::new().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = Command::new(PYTHON)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../bmc/tests/support/sushy_bmc.py"))
+            .args(["127.0.0.1", &port.to_string()])
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let line = tokio::time::timeout(Duration::from_mins(1), lines.next_line()).await.unwrap().unwrap();
+        assert_eq!(line.as_deref(), Some("ready"));
+        let web = Web::new(WebOptions::default()).unwrap();
+        let options = drivers::Options {
+            enabled_hardware_types: vec!["redfish".to_owned()],
+            bmcs: bmc::IpmiPool::new(bmc::Options::default()),
+            images: ImageCache::open(images::Options::new(folder.path().join("images")), web).unwrap(),
+            images_url: "http://127.0.0.1/images".to_owned(),
+            ramdisk_configured: true,
+            log_dir: folder.path().join("logs"),
+            step_priorities: BTreeMap::new(),
+        };
+        let registry = drivers::registry(&options).unwrap();
+        Self { registry, port, _server: server, _folder: folder }
+    }
+
+    fn power(&self) -> &dyn Power {
+        &*self.registry.power["redfish"]
+    }
+
+    fn management(&self) -> &dyn Management {
+        &*self.registry.management["redfish"]
+    }
+
+    fn node(&self, more: &Value) -> Node {
+        let mut info = json!({
+            "redfish_address": format!("http://127.0.0.1:{}", self.port),
+            "redfish_username": "admin", "redfish_password": "password",
+        });
+        for (key, value) in more.as_object().unwrap() {
+            info[key] = value.clone();
+        }
+        let mut node = Node::new("redfish", Timestamp::from_micros(0));
+        node.driver_info = JsonObject::parse(&info.to_string()).unwrap();
+        node
+    }
+}
+
+#[tokio::test]
+async fn power_goes_where_it_is_wanted() {
+    let site = Site::start().await;
+    let (power, node) = (site.power(), site.node(&json!({})));
+    let soft = PowerChange::SoftOff { limit: Duration::from_secs(30) };
+    let off = PowerChange::Off { grace: Duration::ZERO };
+    let patient = PowerChange::Off { grace: Duration::from_secs(1) };
+    for (change, state) in [
+        (off, PowerState::Off),
+        (PowerChange::On, PowerState::On),
+        (PowerChange::On, PowerState::On),
+        (soft, PowerState::Off),
+        (PowerChange::On, PowerState::On),
+        (patient, PowerState::Off),
+    ] {
+        assert_eq!(power.change(&node, change).await.unwrap(), state, "{change:?}");
+        assert_eq!(power.state(&node).await.unwrap(), state);
+    }
+}
+
+#[tokio::test]
+async fn management_sets_what_it_then_reads() {
+    let site = Site::start().await;
+    let (management, mut node) = (site.management(), site.node(&json!({})));
+    for (device, persistent) in
+        [(BootDevice::Pxe, false), (BootDevice::Disk, true), (BootDevice::Cdrom, false)]
+    {
+        management.set_boot_device(&node, device, persistent).await.unwrap();
+        assert_eq!(management.boot_device(&node).await.unwrap(), (Some(device), Some(persistent)));
+    }
+    management.set_boot_mode(&node, BootMode::Bios).unwrap().await.unwrap();
+    assert_eq!(management.facts(&node).await.unwrap().boot_mode, Some(BootMode::Bios));
+    // The mode that the node is to boot in goes along with the device.
+    node.properties = JsonObject::parse(r#"{"capabilities": "boot_mode:uefi"}"#).unwrap();
+    management.set_boot_device(&node, BootDevice::Pxe, false).await.unwrap();
+    let facts = management.facts(&node).await.unwrap();
+    assert_eq!((facts.boot_mode, facts.power), (Some(BootMode::Uefi), Some(PowerState::Off)));
+    assert_eq!(facts.properties["vendor"], "Sushy Emulator");
+    assert_eq!(facts.internal["bmc"]["health"], "OK");
+    management.set_secure_boot(&node, true).unwrap().await.unwrap();
+}
+
+#[tokio::test]
+async fn failures_have_their_codes() {
+    let site = Site::start().await;
+    for (info, code, retry) in [
+        (json!({"redfish_password": "wrong"}), ErrorCode::BmcCredentials, Retry::NeedsOperator),
+        (
+            json!({"redfish_system_id": "/redfish/v1/Systems/none"}),
+            ErrorCode::DriverInfo,
+            Retry::NeedsOperator,
+        ),
+        (json!({"redfish_auth_type": "session"}), ErrorCode::DriverInfo, Retry::NeedsOperator),
+        (json!({"redfish_address": "http://127.0.0.1:1"}), ErrorCode::BmcUnreachable, Retry::Transient),
+        (
+            json!({"redfish_address": format!("http://127.0.0.1:{}/else", site.port)}),
+            ErrorCode::BmcRefused,
+            Retry::NeedsOperator,
+        ),
+    ] {
+        let error = site.power().state(&site.node(&info)).await.unwrap_err();
+        assert_eq!((error.code(), error.retry()), (code, retry), "{info}: {error}");
+    }
+    let floppy = site.management().set_boot_device(&site.node(&json!({})), BootDevice::Floppy, false).await;
+    assert_eq!(floppy.unwrap_err().code(), ErrorCode::BmcRefused);
+    let unreadable = site.power().validate(&site.node(&json!({"redfish_verify_ca": "/etc/passwd"})));
+    assert_eq!(unreadable.unwrap_err().code(), ErrorCode::DriverInfo);
+}
