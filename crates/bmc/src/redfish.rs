@@ -1,5 +1,5 @@
 //! The tokio shell of Redfish: connections, logins, conditions, retries and deadlines around the sans-IO crate
-//! [`redfish`](::redfish). It knows neither nodes nor drivers.
+//! [`redfish`]. It knows neither nodes nor drivers.
 //!
 //! [`RedfishPool`] gives a [`RedfishClient`] for each machine and keeps logins between calls. One request is in flight to a
 //! BMC at a time; a BMC that does not answer, or that refuses the password, is left alone until the next probe. Credentials
