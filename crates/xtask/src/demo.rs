@@ -111,7 +111,7 @@ async fn demonstrate(
     image: &Image,
     options: &DemoOptions,
 ) -> Result<()> {
-    let service = Service::start(lab, binary, ramdisk, options.keep).await?;
+    let service = Service::start(lab, binary, ramdisk, options.protocol, options.keep).await?;
     let lives: Vec<Life<'_>> =
         lab.machines().map(|machine| life(machine, &service.api, options.protocol, None, image)).collect();
     let reports = live(&lives, Phase::USUAL)

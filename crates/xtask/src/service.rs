@@ -1,6 +1,7 @@
 //! Starts the service under test inside a lab, with a configuration of the lab's network, and ends it.
 
 use crate::api::{Client, Login};
+use crate::life::Protocol;
 use crate::process::command;
 use crate::ramdisk::Ramdisk;
 use anyhow::{Context as _, Result, bail};
@@ -34,11 +35,17 @@ pub(crate) struct Service {
 
 impl Service {
     /// Starts `binary`. Must run inside the lab's network.
-    pub(crate) async fn start(lab: &Lab, binary: &Path, ramdisk: &Ramdisk, keep: bool) -> Result<Self> {
+    pub(crate) async fn start(
+        lab: &Lab,
+        binary: &Path,
+        ramdisk: &Ramdisk,
+        protocol: Protocol,
+        keep: bool,
+    ) -> Result<Self> {
         let folder = lab.folder().join("service");
         fs::create_dir_all(&folder)?;
         let config = folder.join("wrought.toml");
-        fs::write(&config, configuration(&folder, ramdisk))?;
+        fs::write(&config, configuration(&folder, ramdisk, protocol))?;
         let (output, log) = (folder.join("output"), folder.join("log"));
         let written = File::create(&output)?;
         let mut first_lines = Console::from_start(&output)?;
@@ -153,7 +160,12 @@ fn spawn(binary: &Path, config: &Path, output: File, log: File, keep: bool) -> R
 }
 
 /// Embedded defaults, but for what the lab's network and ramdisk decide.
-fn configuration(folder: &Path, ramdisk: &Ramdisk) -> String {
+fn configuration(folder: &Path, ramdisk: &Ramdisk, protocol: Protocol) -> String {
+    // IPMI is what the service offers when nothing is said.
+    let hardware = match protocol {
+        Protocol::Ipmi => "",
+        Protocol::Redfish => "enabled_hardware_types = [\"redfish\"]\n",
+    };
     let data = folder.join("data");
     format!(
         r#"data_dir = "{data}"
@@ -162,7 +174,7 @@ fn configuration(folder: &Path, ramdisk: &Ramdisk) -> String {
 listen = ["{GATEWAY}:{API_PORT}"]
 
 [conductor]
-
+{hardware}
 [netboot]
 interface = "{BRIDGE}"
 server_address = "{GATEWAY}"
@@ -188,9 +200,11 @@ mod tests {
     #[test]
     fn the_configuration_is_toml() {
         let ramdisk = Ramdisk { kernel: "/r/vmlinuz".into(), initramfs: "/r/initramfs".into() };
-        let config: toml::Table = configuration(Path::new("/lab/service"), &ramdisk).parse().unwrap();
+        let config: toml::Table =
+            configuration(Path::new("/lab/service"), &ramdisk, Protocol::Redfish).parse().unwrap();
         assert_eq!(config["data_dir"].as_str(), Some("/lab/service/data"));
         assert_eq!(config["api"]["listen"][0].as_str(), Some("172.22.0.1:6385"));
+        assert_eq!(config["conductor"]["enabled_hardware_types"][0].as_str(), Some("redfish"));
         assert_eq!(config["netboot"]["server_address"].as_str(), Some("172.22.0.1"));
         assert_eq!(config["deploy"]["ramdisk"].as_str(), Some("/r/initramfs"));
     }
