@@ -159,6 +159,33 @@ pub struct Deploy {
     pub erase_devices_priority: i64,
     /// Bound on the image cache, in MiB.
     pub image_cache_mib: u64,
+    /// Which addresses image servers may have.
+    pub image_reach: ImageReach,
+    /// Seconds of silence of an image server after which an attempt is given up.
+    pub image_silence: u64,
+}
+
+/// Which addresses image servers may have: users name them, and the service fetches from inside the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageReach {
+    /// Any, this host's own included.
+    Anywhere,
+    /// Any but this host and its link.
+    #[default]
+    BeyondThisHost,
+    /// Those that are routed on the Internet.
+    Public,
+}
+
+impl From<ImageReach> for images::Reach {
+    fn from(reach: ImageReach) -> Self {
+        match reach {
+            ImageReach::Anywhere => Self::Anywhere,
+            ImageReach::BeyondThisHost => Self::BeyondThisHost,
+            ImageReach::Public => Self::PublicOnly,
+        }
+    }
 }
 
 impl Default for Deploy {
@@ -170,6 +197,8 @@ impl Default for Deploy {
             erase_devices_metadata_priority: 99,
             erase_devices_priority: 0,
             image_cache_mib: 20_480,
+            image_reach: ImageReach::default(),
+            image_silence: 30,
         }
     }
 }
@@ -233,6 +262,9 @@ impl Config {
                 "[conductor] callback_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
             );
         }
+        if !(1..=3600).contains(&self.deploy.image_silence) {
+            return wrong("[deploy] image_silence is 1 to 3600 seconds.");
+        }
         Ok(())
     }
 
@@ -274,6 +306,17 @@ mod tests {
     fn halves_of_pairs_are_refused() {
         let error = parse("[deploy]\nkernel = \"/nowhere\"\n").unwrap_err().to_string();
         assert!(error.contains("both or neither"), "{error}");
+    }
+
+    #[test]
+    fn image_servers_may_be_anywhere_only_when_asked_for() {
+        assert_eq!(images::Reach::from(parse("").unwrap().deploy.image_reach), images::Reach::BeyondThisHost);
+        for (word, reach) in [("anywhere", images::Reach::Anywhere), ("public", images::Reach::PublicOnly)] {
+            let config = parse(&format!("[deploy]\nimage_reach = \"{word}\"\n")).unwrap();
+            assert_eq!(images::Reach::from(config.deploy.image_reach), reach);
+        }
+        let error = parse("[deploy]\nimage_silence = 0\n").unwrap_err().to_string();
+        assert!(error.contains("image_silence"), "{error}");
     }
 
     #[test]

@@ -101,7 +101,12 @@ fn new_password() -> Secret {
 }
 
 fn open_images(config: &Config) -> anyhow::Result<ImageCache> {
-    let web = Web::new(WebOptions::default()).context("cannot set up the HTTP client for images")?;
+    let web_options = WebOptions {
+        reach: config.deploy.image_reach.into(),
+        read_deadline: std::time::Duration::from_secs(config.deploy.image_silence),
+        ..WebOptions::default()
+    };
+    let web = Web::new(web_options).context("cannot set up the HTTP client for images")?;
     let mut options = images::Options::new(config.data_dir.join("images"));
     options.max_bytes = config.deploy.image_cache_mib << 20;
     options.max_image_bytes = options.max_bytes;

@@ -219,6 +219,20 @@ pub const FIELDS: &[Field] = &[
         "Priority of the agent's step `erase_devices` (every byte) in automated cleaning; 0 switches it off.",
     ),
     field("deploy", "image_cache_mib", "20480", "", "Bound on the image cache, in MiB."),
+    field(
+        "deploy",
+        "image_reach",
+        r#""beyond-this-host""#,
+        "",
+        "Which addresses servers of images and config drives may have. `beyond-this-host`: any but loopback and link-local ones, where metadata services of clouds are; `public`: only those routed on the Internet; `anywhere`: any.",
+    ),
+    field(
+        "deploy",
+        "image_silence",
+        "30",
+        "",
+        "Seconds of silence of an image server after which an attempt is given up; there are three.",
+    ),
 ];
 
 /// The reference page, in Markdown.
