@@ -18,7 +18,7 @@ use crate::engine::{Engine, TurnError};
 /// What stands for a token that is not told a second time.
 const MASK: &str = "******";
 
-/// States in which an agent may ask who it is (contract/states_meta.tsv, `lookup_allowed`).
+/// States in which an agent may ask who it is (`contract/states_meta.tsv`, `lookup_allowed`).
 pub(crate) const LOOKUP_STATES: [S; 9] = [
     S::Deploying,
     S::DeployWait,
@@ -31,7 +31,7 @@ pub(crate) const LOOKUP_STATES: [S; 9] = [
     S::ServiceWait,
 ];
 
-/// States in which a heartbeat is taken note of (contract/states_meta.tsv, `heartbeat_handled`).
+/// States in which a heartbeat is taken note of (`contract/states_meta.tsv`, `heartbeat_handled`).
 pub(crate) const HEARTBEAT_STATES: [S; 11] = [
     S::Deploying,
     S::DeployWait,
@@ -179,7 +179,7 @@ impl Engine {
             return Err(RequestError::LookupNotFound);
         }
         let (node, token) = self.token_for(node, lookup.wants_token).await?;
-        let config = self.lookup_config(&node, token);
+        let config = self.lookup_config(&node, &token);
         Ok(LookupReply { node: Arc::new(node), config })
     }
 
@@ -230,7 +230,7 @@ impl Engine {
         Ok((node, if ours { json!(token) } else { json!(MASK) }))
     }
 
-    fn lookup_config(&self, node: &Node, token: Value) -> JsonObject {
+    fn lookup_config(&self, node: &Node, token: &Value) -> JsonObject {
         let redfish = node
             .interfaces
             .get(model::InterfaceKind::Management)

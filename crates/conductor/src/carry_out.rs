@@ -70,7 +70,7 @@ async fn ask_agent(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Out
         (Action::AgentPowerOff, _) => AgentCall::PowerOff,
         (Action::CollectLogs, _) => AgentCall::CollectLogs,
         (action, _) => {
-            let text = format!("{action:?} is not a question for the agent.");
+            let text = format!("'{action}' is not a question for the agent.");
             return Ok(Outcome::Failed(StepError::new(ErrorCode::Internal, text)));
         }
     };

@@ -179,7 +179,8 @@ impl Engine {
             None if had_flow => FlowChange::Remove,
             None => FlowChange::Keep,
         };
-        if decided.flow.is_none() {
+        // What an agent said of an earlier step is not news any more.
+        if decided.flow.is_none() || decided.effect.as_ref().is_some_and(|effect| !effect.poll) {
             self.progress.forget(before.uuid);
         }
         let events = events_of(&before, &decided.node, now);
@@ -284,7 +285,7 @@ impl Engine {
             return Outcome::Failed(StepError::new(ErrorCode::Internal, "the service is stopping."));
         };
         let limit = effect.action.limit();
-        let label = format!("{:?}", effect.action);
+        let label = effect.action.to_string();
         let flow = effect.flow.flow().name;
         let step = effect.step.as_ref().map(PlannedStep::label);
         let engine = Arc::clone(self);

@@ -174,8 +174,8 @@ impl Engine {
             });
         };
         let doing = match (&flow.open, &flow.wait) {
-            (Some(open), _) if !open.poll => Some(format!("{:?}", open.action)),
-            (_, Some(wait)) => Some(format!("waiting for {:?}", wait.event)),
+            (Some(open), _) if !open.poll => Some(open.action.to_string()),
+            (_, Some(wait)) => Some(wait.event.to_string()),
             _ => None,
         };
         let since = flow.wait.as_ref().map(|wait| wait.since).or(flow.open.as_ref().map(|open| open.since));

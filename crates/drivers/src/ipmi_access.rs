@@ -57,13 +57,13 @@ pub(crate) fn parse(node: &Node) -> Result<(Target, Credentials), DriverError> {
     let password = Password::new(text(&info, "ipmi_password")?.unwrap_or_default())
         .map_err(|error| unusable("ipmi_password", &error))?;
     let mut credentials = Credentials::new(username, password);
-    credentials.privilege = privilege(text(&info, "ipmi_priv_level")?)?;
-    credentials.cipher = cipher(text(&info, "ipmi_cipher_suite")?)?;
+    credentials.privilege = privilege(text(&info, "ipmi_priv_level")?.as_deref())?;
+    credentials.cipher = cipher(text(&info, "ipmi_cipher_suite")?.as_deref())?;
     Ok((Target::with_port(host.trim(), port), credentials))
 }
 
-fn privilege(level: Option<String>) -> Result<Privilege, DriverError> {
-    match level.as_deref().map(str::to_ascii_uppercase).as_deref() {
+fn privilege(level: Option<&str>) -> Result<Privilege, DriverError> {
+    match level.map(str::to_ascii_uppercase).as_deref() {
         None | Some("ADMINISTRATOR") => Ok(Privilege::Administrator),
         Some("OPERATOR") => Ok(Privilege::Operator),
         Some("USER") => Ok(Privilege::User),
@@ -73,14 +73,13 @@ fn privilege(level: Option<String>) -> Result<Privilege, DriverError> {
     }
 }
 
-fn cipher(suite: Option<String>) -> Result<CipherChoice, DriverError> {
-    match suite.as_deref() {
+fn cipher(suite: Option<&str>) -> Result<CipherChoice, DriverError> {
+    match suite {
         None => Ok(CipherChoice::Negotiate),
         Some("17") => Ok(CipherChoice::Only(CipherSuite::Sha256)),
         Some("3") => Ok(CipherChoice::Only(CipherSuite::Sha1)),
-        Some("0" | "1" | "2") => Err(DriverError::driver_info(format!(
-            "driver_info ipmi_cipher_suite {} does not protect the session.",
-            suite.unwrap_or_default()
+        Some(weak @ ("0" | "1" | "2")) => Err(DriverError::driver_info(format!(
+            "driver_info ipmi_cipher_suite {weak} does not protect the session."
         ))
         .hint("Use 17 or 3.")),
         Some(other) => {
@@ -125,7 +124,7 @@ mod tests {
     use model::{JsonObject, Timestamp};
     use serde_json::json;
 
-    fn node(info: Value) -> Node {
+    fn node(info: &Value) -> Node {
         let mut node = Node::new("ipmi", Timestamp::from_micros(0));
         node.driver_info = JsonObject::parse(&info.to_string()).unwrap();
         node
@@ -142,7 +141,7 @@ mod tests {
             (json!({"ipmi_address": ["h"]}), "ipmi_address"),
         ];
         for (info, key) in cases {
-            let error = parse(&node(info)).unwrap_err();
+            let error = parse(&node(&info)).unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
             assert_eq!(error.code(), ErrorCode::DriverInfo);
         }
@@ -151,7 +150,7 @@ mod tests {
     #[test]
     fn numbers_and_texts_are_the_same() {
         let (target, credentials) =
-            parse(&node(json!({"ipmi_address": "10.0.0.1", "ipmi_port": 6230, "ipmi_cipher_suite": "17"})))
+            parse(&node(&json!({"ipmi_address": "10.0.0.1", "ipmi_port": 6230, "ipmi_cipher_suite": "17"})))
                 .unwrap();
         assert_eq!(target, Target::with_port("10.0.0.1", 6230));
         assert_eq!(credentials.cipher, CipherChoice::Only(CipherSuite::Sha256));

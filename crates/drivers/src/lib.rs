@@ -21,13 +21,22 @@ use images::ImageCache;
 pub use agents::Agents;
 pub use hardware_types::{HARDWARE_TYPES, UnknownHardwareType};
 
+/// Sessions with BMCs, by protocol. Whoever makes them ends them.
+#[derive(Debug, Clone)]
+pub struct Bmcs {
+    /// IPMI over LAN.
+    pub ipmi: bmc::IpmiPool,
+    /// Redfish.
+    pub redfish: bmc::redfish::RedfishPool,
+}
+
 /// What the drivers need of the process.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Hardware types to offer.
     pub enabled_hardware_types: Vec<String>,
     /// Sessions with BMCs.
-    pub bmcs: bmc::IpmiPool,
+    pub bmcs: Bmcs,
     /// Verified images.
     pub images: ImageCache,
     /// Where machines fetch images from: images are below it by their key. Ends without a slash.
@@ -36,7 +45,7 @@ pub struct Options {
     pub ramdisk_configured: bool,
     /// Where the agents' logs are kept.
     pub log_dir: PathBuf,
-    /// Priorities that replace those of agents, by `interface.step`.
+    /// Priorities in automated cleaning that replace the agents' own, by `interface.step`.
     pub step_priorities: BTreeMap<String, i64>,
 }
 
@@ -46,9 +55,9 @@ pub fn registry(options: &Options) -> Result<Registry, UnknownHardwareType> {
         hardware_types: hardware_types::enabled(&options.enabled_hardware_types)?,
         ..Registry::default()
     };
-    let ipmi = Arc::new(ipmi_access::IpmiAccess::new(options.bmcs.clone()));
+    let ipmi = Arc::new(ipmi_access::IpmiAccess::new(options.bmcs.ipmi.clone()));
     registry.power.insert("ipmitool", Arc::new(power::ipmi::IpmiPower::new(Arc::clone(&ipmi))));
-    let redfish = Arc::new(redfish_access::RedfishAccess::default());
+    let redfish = Arc::new(redfish_access::RedfishAccess::new(options.bmcs.redfish.clone()));
     registry.power.insert("redfish", Arc::new(power::redfish::RedfishPower::new(Arc::clone(&redfish))));
     registry.power.insert("fake", Arc::new(power::fake::FakePower));
     registry.management.insert("ipmitool", Arc::new(management::ipmi::IpmiManagement::new(ipmi)));

@@ -1,7 +1,7 @@
 //! From a node's `driver_info` to its machine at a Redfish service, shared by the Redfish interfaces.
 
 use bmc::redfish::{
-    Address, Auth, Credentials, Error, Options, Password, RedfishClient, RedfishPool, SystemId, Verify,
+    Address, Auth, Credentials, Error, Password, RedfishClient, RedfishPool, SystemId, Verify,
 };
 use driver::{DriverError, Retry};
 use model::Node;
@@ -14,13 +14,12 @@ pub struct RedfishAccess {
     pool: RedfishPool,
 }
 
-impl Default for RedfishAccess {
-    fn default() -> Self {
-        Self { pool: RedfishPool::new(Options::default()) }
-    }
-}
-
 impl RedfishAccess {
+    /// Over the process's sessions.
+    pub fn new(pool: RedfishPool) -> Self {
+        Self { pool }
+    }
+
     /// The machine of `node`; an error names the key of `driver_info` that is at fault.
     pub fn client(&self, node: &Node) -> Result<RedfishClient, DriverError> {
         let Parsed { address, credentials, system } = parse(node)?;

@@ -45,7 +45,10 @@ impl Site {
         let web = Web::new(WebOptions::default()).unwrap();
         let options = drivers::Options {
             enabled_hardware_types: vec!["redfish".to_owned()],
-            bmcs: bmc::IpmiPool::new(bmc::Options::default()),
+            bmcs: drivers::Bmcs {
+                ipmi: bmc::IpmiPool::new(bmc::Options::default()),
+                redfish: bmc::redfish::RedfishPool::new(bmc::redfish::Options::default()),
+            },
             images: ImageCache::open(images::Options::new(folder.path().join("images")), web).unwrap(),
             images_url: "http://127.0.0.1/images".to_owned(),
             ramdisk_configured: true,

@@ -1,5 +1,7 @@
 //! The durable record of a flow: everything needed to go on after a crash, as one versioned JSON document.
 
+use std::fmt;
+
 use model::{FlowId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,16 @@ pub enum WaitFor {
     Agent,
     /// The end of the step that the agent runs.
     AgentStep(AgentList),
+}
+
+/// In words, for people who watch.
+impl fmt::Display for WaitFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Agent => "waiting for the agent",
+            Self::AgentStep(_) => "the agent is at work",
+        })
+    }
 }
 
 /// A wait with its end.

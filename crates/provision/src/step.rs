@@ -3,6 +3,7 @@
 //! A step is what callers see and order (`deploy.write_image`); an action is one thing done to the outside world, or one
 //! wait. The journal records actions, so that whoever takes over after a crash knows exactly what may have happened.
 
+use std::fmt;
 use std::time::Duration;
 
 use model::{BootDevice, BootIntent, JsonObject, Timestamp};
@@ -119,6 +120,31 @@ impl Action {
             Self::FetchAgentSteps(_) | Self::InstallBootloader | Self::CollectLogs => 300,
             _ => 90,
         })
+    }
+}
+
+/// In words, for people who watch.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReadPower => f.write_str("reading the power state"),
+            Self::ReadBmcFacts => f.write_str("asking the BMC about the machine"),
+            Self::PowerOff { .. } => f.write_str("powering off"),
+            Self::SoftPowerOff { .. } => f.write_str("shutting down"),
+            Self::PowerOn => f.write_str("powering on"),
+            Self::SetBootDevice { device, .. } => write!(f, "setting the boot device to {device}"),
+            Self::Boot(intent) => write!(f, "setting network boot to {}", intent.as_str()),
+            Self::ForgetAgent => f.write_str("forgetting the agent"),
+            Self::Network(_) => f.write_str("changing networks"),
+            Self::PrepareImage => f.write_str("fetching and verifying the image"),
+            Self::AwaitAgent => f.write_str("waiting for the agent"),
+            Self::FetchAgentSteps(_) => f.write_str("asking the agent for its steps"),
+            Self::RunAgentStep(_) => f.write_str("having the agent run the step"),
+            Self::InstallBootloader => f.write_str("making the disk bootable"),
+            Self::AgentSync => f.write_str("flushing disks"),
+            Self::AgentPowerOff => f.write_str("having the agent power off"),
+            Self::CollectLogs => f.write_str("collecting the agent's logs"),
+        }
     }
 }
 

@@ -67,9 +67,10 @@ impl BootSource for StoreBootSource {
     }
 
     fn record(&self, event: BootEvent) {
-        match event.node {
-            Some(node) => tracing::info!(target: "boot", mac = %event.mac, %node, "{}", event.kind),
-            None => tracing::debug!(target: "boot", mac = %event.mac, "{}", event.kind),
+        if let Some(node) = event.node {
+            tracing::info!(target: "boot", mac = %event.mac, %node, "{}", event.kind);
+        } else {
+            tracing::debug!(target: "boot", mac = %event.mac, "{}", event.kind);
         }
     }
 }

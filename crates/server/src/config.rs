@@ -133,7 +133,7 @@ impl Default for Conductor {
     fn default() -> Self {
         Self {
             hostname: None,
-            enabled_hardware_types: vec!["ipmi".to_owned()],
+            enabled_hardware_types: vec!["ipmi".to_owned(), "redfish".to_owned()],
             automated_clean: true,
             callback_timeout: 1800,
             agent_silence: 360,

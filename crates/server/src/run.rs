@@ -39,7 +39,8 @@ pub async fn serve(config: Config, announce: impl Fn(&str)) -> anyhow::Result<()
         first_administrator(&db, &announce).await?;
     }
     let images = open_images(&config)?;
-    let conductor = Arc::new(start_conductor(&config, &db, &images).await?);
+    let bmcs = open_bmcs();
+    let conductor = Arc::new(start_conductor(&config, &db, &images, &bmcs).await?);
     let stop = CancellationToken::new();
     let netboot = start_netboot(&config, &db, &images, &stop).await?;
     let api = start_api(&config, &db, &conductor, &stop, &announce).await?;
@@ -53,6 +54,8 @@ pub async fn serve(config: Config, announce: impl Fn(&str)) -> anyhow::Result<()
         netboot.join().await;
     }
     conductor.stop().await;
+    bmcs.ipmi.shutdown().await;
+    bmcs.redfish.shutdown().await;
     images.close().await;
     db.close().await;
     tracing::info!("stopped");
@@ -113,14 +116,32 @@ fn open_images(config: &Config) -> anyhow::Result<ImageCache> {
     ImageCache::open(options, web).context("cannot open the image cache")
 }
 
-async fn start_conductor(config: &Config, db: &Db, images: &ImageCache) -> anyhow::Result<Conductor> {
+/// Sessions with BMCs; each open one is a socket, so as many files are allowed as the system lets us have.
+fn open_bmcs() -> drivers::Bmcs {
+    let mut files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    files.current = files.maximum;
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, files) {
+        tracing::warn!(%error, "cannot raise the limit on open files");
+    }
+    drivers::Bmcs {
+        ipmi: bmc::IpmiPool::new(bmc::Options { poll_first: FIRST_LOOK, ..bmc::Options::default() }),
+        redfish: bmc::redfish::RedfishPool::new(bmc::redfish::Options::default()),
+    }
+}
+
+async fn start_conductor(
+    config: &Config,
+    db: &Db,
+    images: &ImageCache,
+    bmcs: &drivers::Bmcs,
+) -> anyhow::Result<Conductor> {
     let step_priorities = [
         ("deploy.erase_devices_metadata", config.deploy.erase_devices_metadata_priority),
         ("deploy.erase_devices", config.deploy.erase_devices_priority),
     ];
     let registry = drivers::registry(&drivers::Options {
         enabled_hardware_types: config.conductor.enabled_hardware_types.clone(),
-        bmcs: bmc::IpmiPool::new(bmc::Options { poll_first: FIRST_LOOK, ..bmc::Options::default() }),
+        bmcs: bmcs.clone(),
         images: images.clone(),
         images_url: site::images_url(config),
         ramdisk_configured: config.deploy.kernel.is_some() && config.netboot.is_some(),

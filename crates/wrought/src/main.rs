@@ -1,7 +1,9 @@
 //! The one binary: `wrought serve` is the service.
 
+mod pages;
+
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -24,20 +26,12 @@ enum Command {
         config: Option<PathBuf>,
     },
     /// Simulate a fleet: machines with IPMI BMCs, and agents that speak the real protocols.
-    Sim(sim::SimArgs),
-    /// Show the configuration's reference.
-    Config {
-        #[command(subcommand)]
-        show: Show,
+    Sim(Box<sim::SimArgs>),
+    /// Show a page of the reference: configuration, sample, api-versions, states.
+    Reference {
+        /// Its name.
+        page: pages::Page,
     },
-}
-
-#[derive(Debug, Subcommand)]
-enum Show {
-    /// Every key with its meaning, in Markdown.
-    Reference,
-    /// A file with every key at its default.
-    Sample,
 }
 
 fn main() -> ExitCode {
@@ -52,15 +46,14 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Serve { config } => serve(config),
+        Command::Serve { config } => serve(config.as_deref()),
         Command::Sim(arguments) => simulate(&arguments),
-        Command::Config { show: Show::Reference } => say(&server::config::reference_page()),
-        Command::Config { show: Show::Sample } => say(&server::config::sample()),
+        Command::Reference { page } => say(&page.text()),
     }
 }
 
-fn serve(config: Option<PathBuf>) -> anyhow::Result<()> {
-    let config = Config::load(config.as_deref())?;
+fn serve(config: Option<&Path>) -> anyhow::Result<()> {
+    let config = Config::load(config)?;
     server::start_logging(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(server::serve(config, |line| {

@@ -78,7 +78,7 @@ fn take(step: Step, dir: &LabDir, options: &CiOptions) -> Result<()> {
         Step::Doc => run(cargo()
             .args(["doc", "--quiet", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings")),
-        Step::Codegen => codegen(),
+        Step::Codegen => crate::codegen::run(&crate::codegen::CodegenOptions { check: true }),
         Step::Machines => demo::run(dir, &options.demo),
     }
 }
@@ -97,12 +97,4 @@ fn has_nextest() -> bool {
     let mut ask: Command = cargo();
     ask.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     ask.status().is_ok_and(|status| status.success())
-}
-
-/// The service writes its own reference pages and schemas; they are committed.
-fn codegen() -> Result<()> {
-    if !source_root().join("crates/xtask/src/codegen.rs").exists() {
-        return Ok(());
-    }
-    run(cargo().args(["run", "--quiet", "--package", "xtask", "--", "codegen", "--check"]))
 }

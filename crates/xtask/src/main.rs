@@ -5,6 +5,7 @@ mod api;
 mod board;
 mod build;
 mod ci;
+mod codegen;
 mod cpio;
 mod demo;
 mod dev;
@@ -60,6 +61,8 @@ enum Task {
     Test(ci::CiOptions),
     /// Check layers, file sizes, names
     Tidy,
+    /// Make the pages of the reference from the program's tables
+    Codegen(codegen::CodegenOptions),
     /// Run the service in the foreground, without login
     Dev(dev::DevOptions),
 }
@@ -92,6 +95,7 @@ fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
         Task::Dev(options) => dev::run(dir, &options),
         Task::Ci(options) | Task::Test(options) => ci::check(dir, &options),
         Task::Tidy => tidy::run(),
+        Task::Codegen(options) => codegen::run(&options),
         Task::Lab(command) => machines::run(dir, command),
     }
 }

@@ -1,5 +1,6 @@
 //! A conductor on a store in a temporary directory, with drivers of one machine that has knobs.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ impl Default for Knobs {
             invalid_image: false,
             slow: Duration::ZERO,
             die_after: None,
-            callback: Duration::from_secs(60),
+            callback: Duration::from_mins(1),
         }
     }
 }
@@ -430,7 +431,7 @@ fn registry(hardware: &Hardware) -> Registry {
         hardware_types: vec![HardwareType {
             name: "test".to_owned(),
             interfaces,
-            properties: Default::default(),
+            properties: BTreeMap::new(),
         }],
         ..Registry::default()
     };

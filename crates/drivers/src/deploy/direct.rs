@@ -35,6 +35,7 @@ pub struct DirectDeploy {
     images: ImageCache,
     images_url: String,
     log_dir: PathBuf,
+    /// Priorities in automated cleaning that replace the agent's.
     step_priorities: BTreeMap<String, i64>,
     /// Keeps the images of running deployments in the cache.
     pinned: Arc<Mutex<HashMap<NodeUuid, CachedImage>>>,
@@ -98,11 +99,7 @@ impl DirectDeploy {
             .into_values()
             .flatten()
             .map(|step| AgentStep {
-                priority: self
-                    .step_priorities
-                    .get(&format!("{}.{}", step.interface, step.step))
-                    .copied()
-                    .unwrap_or(step.priority),
+                priority: self.priority(list, &step),
                 abortable: step.abortable.unwrap_or(false),
                 reboot_requested: step.reboot_requested.unwrap_or(false),
                 interface: step.interface,
@@ -117,6 +114,15 @@ impl DirectDeploy {
             agent_started_at: started,
             ..Observed::default()
         })))
+    }
+
+    /// The operator's priorities are for cleaning; in a deployment only the agent's own count.
+    fn priority(&self, list: AgentList, step: &WireStep) -> i64 {
+        let chosen = match list {
+            AgentList::Clean => self.step_priorities.get(&format!("{}.{}", step.interface, step.step)),
+            AgentList::Deploy => None,
+        };
+        chosen.copied().unwrap_or(step.priority)
     }
 
     async fn run(

@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use model::{JsonObject, Timestamp};
 
-    fn node(info: Value) -> Node {
+    fn node(info: &Value) -> Node {
         let mut node = Node::new("ipmi", Timestamp::from_micros(0));
         node.instance_info = JsonObject::parse(&info.to_string()).unwrap();
         node
@@ -171,7 +171,7 @@ mod tests {
             ),
         ];
         for (info, word) in cases {
-            let error = wanted(&node(info)).unwrap_err();
+            let error = wanted(&node(&info)).unwrap_err();
             assert!(error.to_string().contains(word), "{error}");
         }
     }

@@ -1,5 +1,7 @@
 //! Every key of the configuration as a row: the reference page and the sample are made from these.
 
+use std::fmt::Write as _;
+
 /// One key.
 #[derive(Debug)]
 pub struct Field {
@@ -87,9 +89,9 @@ pub const FIELDS: &[Field] = &[
     field(
         "conductor",
         "enabled_hardware_types",
-        r#"["ipmi"]"#,
+        r#"["ipmi", "redfish"]"#,
         "",
-        "Hardware types to offer: `ipmi`, `fake-hardware`.",
+        "Hardware types to offer: `ipmi`, `redfish`, `fake-hardware`.",
     ),
     field(
         "conductor",
@@ -250,11 +252,11 @@ pub fn reference_page() -> String {
             } else {
                 format!("`[{}]`", field.section)
             };
-            page.push_str(&format!("\n## {title}\n\n| key | default | meaning |\n| --- | --- | --- |\n"));
+            let _ = write!(page, "\n## {title}\n\n| key | default | meaning |\n| --- | --- | --- |\n");
         }
         let default =
             if field.default.is_empty() { "none".to_owned() } else { format!("`{}`", field.default) };
-        page.push_str(&format!("| `{}` | {default} | {} |\n", field.key, field.text));
+        let _ = writeln!(page, "| `{}` | {default} | {} |", field.key, field.text);
     }
     page
 }
@@ -268,11 +270,11 @@ pub fn sample() -> String {
             section = field.section;
             // The whole section is off unless it is wanted.
             let off = if section == "netboot" { "# " } else { "" };
-            text.push_str(&format!("\n{off}[{section}]\n"));
+            let _ = write!(text, "\n{off}[{section}]\n");
         }
         let off = if field.default.is_empty() || section == "netboot" { "# " } else { "" };
         let value = if field.default.is_empty() { field.example } else { field.default };
-        text.push_str(&format!("\n# {}\n{off}{} = {value}\n", field.text.replace('`', ""), field.key));
+        let _ = write!(text, "\n# {}\n{off}{} = {value}\n", field.text.replace('`', ""), field.key);
     }
     text
 }

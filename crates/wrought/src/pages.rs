@@ -1,0 +1,46 @@
+//! Pages of the reference that are made from the program's own tables.
+
+use std::fmt::Write as _;
+
+use clap::ValueEnum;
+
+/// A page.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Page {
+    /// Every key of the configuration.
+    Configuration,
+    /// A configuration with every key at its default.
+    Sample,
+    /// What each version of the API brought.
+    ApiVersions,
+    /// The states of a node and what leads from one to the next.
+    States,
+}
+
+impl Page {
+    /// The page.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Configuration => server::config::reference_page(),
+            Self::Sample => server::config::sample(),
+            Self::ApiVersions => microversion::history_page(),
+            Self::States => states(),
+        }
+    }
+}
+
+fn states() -> String {
+    let mut page = String::from(
+        "# States of a node\n\nMade from the transition table by `cargo xtask codegen`. Verbs of callers and events of \
+         the service lead from state to state.\n\n```mermaid\nstateDiagram-v2\n",
+    );
+    let name = |state: model::ProvisionState| state.as_str().replace([' ', '-'], "_");
+    for (from, event, to) in provision::TRANSITIONS {
+        let _ = writeln!(page, "    {} --> {}: {event}", name(*from), name(*to));
+    }
+    page.push_str("```\n\n| from | event | to |\n| --- | --- | --- |\n");
+    for (from, event, to) in provision::TRANSITIONS {
+        let _ = writeln!(page, "| {from} | {event} | {to} |");
+    }
+    page
+}
