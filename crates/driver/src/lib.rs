@@ -13,7 +13,7 @@ mod registry;
 
 pub use boot::Boot;
 pub use deploy::{AgentCall, AgentReply, Deploy};
-pub use error::{DriverError, Retry};
+pub use error::{DriverError, Retry, with_causes};
 pub use management::Management;
 pub use network::Network;
 pub use power::{Power, PowerChange};

@@ -1,7 +1,7 @@
 //! From a node's `driver_info` to its BMC, shared by the IPMI interfaces.
 
 use bmc::{Credentials, IpmiClient, IpmiPool, Target};
-use driver::{DriverError, Retry};
+use driver::{DriverError, Retry, with_causes};
 use ipmi::{CipherChoice, CipherSuite, Password, Privilege, Username};
 use model::Node;
 use provision::ErrorCode;
@@ -94,16 +94,7 @@ pub(crate) fn failed(error: &bmc::Error) -> DriverError {
         bmc::Retry::Transient => Retry::Transient,
         bmc::Retry::Permanent | bmc::Retry::NeedsOperator => Retry::NeedsOperator,
     };
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    DriverError::new(code(error), retry, format!("{text}."))
+    DriverError::new(code(error), retry, format!("{}.", with_causes(error)))
 }
 
 fn code(error: &bmc::Error) -> ErrorCode {

@@ -3,7 +3,7 @@
 use bmc::redfish::{
     Address, Auth, Credentials, Error, Password, RedfishClient, RedfishPool, SystemId, Verify,
 };
-use driver::{DriverError, Retry};
+use driver::{DriverError, Retry, with_causes};
 use model::Node;
 use provision::ErrorCode;
 use serde_json::{Map, Value};
@@ -114,16 +114,7 @@ pub(crate) fn failed(error: &Error) -> DriverError {
         bmc::Retry::Transient => Retry::Transient,
         bmc::Retry::Permanent | bmc::Retry::NeedsOperator => Retry::NeedsOperator,
     };
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    DriverError::new(code(error), retry, format!("{text}."))
+    DriverError::new(code(error), retry, format!("{}.", with_causes(error)))
 }
 
 fn code(error: &Error) -> ErrorCode {

@@ -10,7 +10,7 @@ use agent_api::{AgentStep as WireStep, CommandStatus, StepKind, StepOutcome, par
 use agent_client::{AgentClient, AgentError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use driver::{AgentCall, AgentReply, Answer, Deploy, DriverError, Retry};
+use driver::{AgentCall, AgentReply, Answer, Deploy, DriverError, Retry, with_causes};
 use images::configdrive::{ConfigDrive, ConfigDriveSource, Identity};
 use images::{CachedImage, ImageCache};
 use model::{Node, NodeUuid};
@@ -247,7 +247,7 @@ impl Deploy for DirectDeploy {
 }
 
 fn unusable_drive(error: &dyn std::error::Error) -> DriverError {
-    DriverError::new(ErrorCode::ConfigDrive, Retry::Permanent, format!("the config drive cannot be used: {}.", chain(error)))
+    DriverError::new(ErrorCode::ConfigDrive, Retry::Permanent, format!("the config drive cannot be used: {}.", with_causes(error)))
         .hint("Give a URL, base64 of a gzip ISO 9660 image, or an object with meta_data, user_data and network_data.")
 }
 
@@ -290,20 +290,7 @@ fn command_failed(error: &AgentError) -> DriverError {
         AgentError::Failed { .. } => ErrorCode::AgentStepFailed,
         _ => ErrorCode::AgentCommand,
     };
-    DriverError::new(code, retry, format!("{}.", chain(error)))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
+    DriverError::new(code, retry, format!("{}.", with_causes(error)))
 }
 
 /// What a result of `execute_…_step` says about `step`.
@@ -343,7 +330,7 @@ async fn ask(
 ) -> Result<AgentReply, DriverError> {
     let unreachable = |error: &AgentError| {
         AgentReply::Unreachable(
-            StepError::new(ErrorCode::AgentLost, format!("{}.", chain(error)))
+            StepError::new(ErrorCode::AgentLost, format!("{}.", with_causes(error)))
                 .hint("Look at the machine's console: did it crash, lose power or its network?"),
         )
     };
