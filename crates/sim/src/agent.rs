@@ -61,11 +61,10 @@ pub(crate) async fn run(
     power: &CancellationToken,
 ) -> Result<(), String> {
     let api = api_url(machine, parameters)?;
-    let version = api_version(machine, &api).await;
     if let Some(callback) = parameters.get("ipa-inspection-callback-url") {
         inspect(machine, callback).await?;
     }
-    let reply = look_up(machine, &api, version).await?;
+    let (version, reply) = look_up(machine, &api).await?;
     let token = choose_token(reply.config.agent_token.clone(), parameters)?;
     let address = machine.bmc_address.ip();
     let listener = TcpListener::bind(SocketAddr::new(address, 0))
@@ -196,31 +195,37 @@ fn api_url(machine: &Machine, parameters: &KernelParameters) -> Result<Url, Stri
 }
 
 /// The API's highest version; the agent's fallback when it does not say.
-async fn api_version(machine: &Machine, api: &Url) -> ApiVersion {
+async fn api_version(machine: &Machine, api: &Url) -> Result<ApiVersion, String> {
     let call = Call { method: Method::GET, url: api.clone(), version: None, body: None };
-    let root = match call.send(machine).await {
-        Ok((status, body)) if status.is_success() => serde_json::from_slice::<ApiRoot>(&body).ok(),
-        _ => None,
-    };
-    root.and_then(|root| root.default_version.version.parse().ok()).unwrap_or(version::FALLBACK)
+    let (status, body) = call.send(machine).await?;
+    let root = Some(body).filter(|_| status.is_success());
+    let root = root.and_then(|body| serde_json::from_slice::<ApiRoot>(&body).ok());
+    Ok(root.and_then(|root| root.default_version.version.parse().ok()).unwrap_or(version::FALLBACK))
 }
 
-/// Asks until the API knows this machine, or the deadline passes.
-async fn look_up(machine: &Machine, api: &Url, version: ApiVersion) -> Result<LookupReply, String> {
+/// Asks until the API knows this machine, or the deadline passes. Gives the API's version beside the reply: an API that
+/// is away for a moment must not be taken for an old one, which gives no token.
+async fn look_up(machine: &Machine, api: &Url) -> Result<(ApiVersion, LookupReply), String> {
     let mut url = join(api, "v1/lookup")?;
     url.query_pairs_mut().append_pair("addresses", machine.mac());
     let mut last = String::new();
     let timing = &machine.shared.timing;
+    let attempt = async || {
+        let version = api_version(machine, api).await?;
+        let header = Some(version.for_lookup());
+        let call = Call { method: Method::GET, url: url.clone(), version: header, body: None };
+        let (status, body) = call.send(machine).await?;
+        if status != StatusCode::OK {
+            return Err(format!("{status}: {}", ApiFault::text_of(&body)));
+        }
+        let reply: LookupReply =
+            serde_json::from_slice(&body).map_err(|error| format!("the reply cannot be read: {error}"))?;
+        Ok((version, reply))
+    };
     let asking = async {
         loop {
-            let version = Some(version.for_lookup());
-            let call = Call { method: Method::GET, url: url.clone(), version, body: None };
-            match call.send(machine).await {
-                Ok((StatusCode::OK, body)) => match serde_json::from_slice::<LookupReply>(&body) {
-                    Ok(reply) => return reply,
-                    Err(error) => last = format!("the reply cannot be read: {error}"),
-                },
-                Ok((status, body)) => last = format!("{status}: {}", ApiFault::text_of(&body)),
+            match attempt().await {
+                Ok(found) => return found,
                 Err(problem) => last = problem,
             }
             tokio::time::sleep(machine.sample(timing.retry)).await;
