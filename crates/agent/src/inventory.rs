@@ -1,5 +1,6 @@
 //! What is in the machine: processors, memory, interfaces, disks, maker, way of booting.
 
+pub mod bmc;
 pub mod dmi;
 pub mod interfaces;
 mod processor;
@@ -8,29 +9,35 @@ use crate::agent::Agent;
 use agent_api::inventory::{Boot, Disk, Firmware, Inventory, Memory, SystemVendor};
 use std::{fs, path::Path};
 
-/// Everything there is to know. Reads hundreds of small files: not for the thread that serves.
+/// Everything there is to know. Reads hundreds of small files and asks the BMC: not for the thread that serves.
 pub fn gather(agent: &Agent) -> Inventory {
     let tables = dmi::Tables::of_machine();
     let disks = agent.disks.list().unwrap_or_else(|error| {
         tracing::warn!("disks: {}", crate::console::chain(&error));
         Vec::new()
     });
+    let bmc = if knows_the_bmc(agent) { bmc::BmcAddresses::default() } else { bmc::of_machine() };
     Inventory {
         interfaces: interfaces::all(),
         cpu: processor::all(&tables),
         disks: disks.into_iter().map(disk).collect(),
         memory: Memory { total: memory_total(), physical_mb: tables.memory_mb() },
-        bmc_address: None,
-        bmc_v6address: None,
+        bmc_address: bmc.ipv4.map(|address| address.to_string()),
+        bmc_v6address: bmc.ipv6.map(|address| address.to_string()),
         system_vendor: vendor(&tables),
         boot: Boot {
             current_boot_mode: Some(boot_mode().to_owned()),
             pxe_interface: agent.parameters.boot_mac.clone(),
         },
         hostname: rustix::system::uname().nodename().to_str().ok().map(str::to_owned),
-        bmc_mac: None,
+        bmc_mac: bmc.mac,
         other: serde_json::Map::new(),
     }
+}
+
+/// Whether the conductor has said that it knows where the BMC is, and does not want it asked.
+fn knows_the_bmc(agent: &Agent) -> bool {
+    agent.identity().is_some_and(|identity| identity.lookup.config.agent_skip_bmc_detect)
 }
 
 /// `uefi` or `bios`, by how the kernel was started.

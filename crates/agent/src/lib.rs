@@ -16,6 +16,7 @@ pub mod extension;
 pub mod fetch;
 pub mod init;
 pub mod inventory;
+pub mod ipmi_device;
 pub mod logs;
 pub mod machine;
 pub mod modules;

@@ -31,11 +31,15 @@ pub const ALIASES: &str = "/etc/wrought/modules.alias";
 const DEEPEST: usize = 24;
 /// `MODULE_INIT_COMPRESSED_FILE` of `linux/module.h`.
 const COMPRESSED_FILE: i32 = 4;
+/// What makes a driver's device reachable and no device asks for: loaded with the driver.
+const COMPANIONS: [(&str, &str); 2] = [("ipmi_si", "ipmi_devintf"), ("ipmi_ssif", "ipmi_devintf")];
+/// Modules that are only loaded where a directory exists: there is nothing for them to do elsewhere.
+const CONDITIONS: [(&str, &str); 1] = [("efivarfs", "/sys/firmware/efi")];
 
 /// The modules of a ramdisk, and which of them are loaded.
 #[derive(Debug, Default)]
 pub struct Modules {
-    always: Vec<Vec<PathBuf>>,
+    always: Vec<String>,
     by_name: BTreeMap<String, Vec<PathBuf>>,
     aliases: Vec<(String, String)>,
     seen: HashSet<String>,
@@ -61,11 +65,10 @@ impl Modules {
             let mut words = line.split_whitespace();
             let Some(name) = words.next() else { continue };
             let files: Vec<PathBuf> = words.map(|file| Path::new("/lib/modules").join(file)).collect();
-            if by_device {
-                modules.by_name.insert(plain(name), files);
-            } else {
-                modules.always.push(files);
+            if !by_device {
+                modules.always.push(plain(name));
             }
+            modules.by_name.insert(plain(name), files);
         }
         for line in aliases.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -80,8 +83,8 @@ impl Modules {
 
     /// Loads what is always wanted.
     pub fn load_always(&mut self) {
-        for files in std::mem::take(&mut self.always) {
-            self.load(&files);
+        for name in std::mem::take(&mut self.always) {
+            self.load(&name);
         }
     }
 
@@ -99,11 +102,9 @@ impl Modules {
         if !self.seen.insert(modalias.to_owned()) {
             return false;
         }
-        let names = self.matching(modalias);
         let mut any = false;
-        for name in names {
-            let files = self.by_name.get(&name).cloned().unwrap_or_default();
-            any |= self.load(&files);
+        for name in self.matching(modalias) {
+            any |= self.load(&name);
         }
         any
     }
@@ -113,18 +114,24 @@ impl Modules {
         for (pattern, name) in &self.aliases {
             if !names.contains(name) && glob(pattern.as_bytes(), modalias.as_bytes()) {
                 names.push(name.clone());
+                let companion = COMPANIONS.iter().find(|(driver, _)| driver == name);
+                names.extend(companion.map(|(_, companion)| (*companion).to_owned()));
             }
         }
         names
     }
 
-    fn load(&mut self, files: &[PathBuf]) -> bool {
+    /// Loads the files of a module, if the ramdisk has it.
+    fn load(&mut self, name: &str) -> bool {
+        if CONDITIONS.iter().any(|(module, needs)| *module == name && !Path::new(needs).exists()) {
+            return false;
+        }
         let mut any = false;
-        for file in files {
+        for file in self.by_name.get(name).cloned().unwrap_or_default() {
             if !self.loaded.insert(file.clone()) {
                 continue;
             }
-            match insert(file) {
+            match insert(&file) {
                 Ok(()) => any = true,
                 // Drivers of what this machine does not have say so.
                 Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => {
@@ -261,13 +268,23 @@ mod tests {
             "# made\n[always]\nvirtio_pci k/virtio.ko k/virtio_pci.ko\n[modalias]\nsd-mod /x/sd_mod.ko\n";
         let aliases = "alias scsi:t-0x00* sd_mod\nalias other:* not_shipped\nrubbish\n";
         let modules = Modules::parse(list, aliases);
+        assert_eq!(modules.always, ["virtio_pci"]);
         assert_eq!(
-            modules.always,
-            [[PathBuf::from("/lib/modules/k/virtio.ko"), "/lib/modules/k/virtio_pci.ko".into()]]
+            modules.by_name["virtio_pci"],
+            [PathBuf::from("/lib/modules/k/virtio.ko"), "/lib/modules/k/virtio_pci.ko".into()]
         );
         assert_eq!(modules.matching("scsi:t-0x00"), ["sd_mod"]);
         assert_eq!(modules.by_name["sd_mod"], [PathBuf::from("/x/sd_mod.ko")]);
         assert_eq!(modules.aliases.len(), 1);
+    }
+
+    #[test]
+    fn the_way_to_a_bmc_is_loaded_with_its_driver() {
+        let list =
+            "[modalias]\nipmi-si i/ipmi_si.ko\nipmi_ssif i/ipmi_ssif.ko\nipmi_devintf i/ipmi_devintf.ko\n";
+        let modules = Modules::parse(list, "alias acpi*:IPI0001:* ipmi_si\nalias platform:x ipmi_ssif\n");
+        assert_eq!(modules.matching("acpi:IPI0001:"), ["ipmi_si", "ipmi_devintf"]);
+        assert_eq!(modules.matching("platform:x"), ["ipmi_ssif", "ipmi_devintf"]);
     }
 
     #[test]
