@@ -1,6 +1,6 @@
 //! The nouns of bare metal: nodes, ports, traits, typed ids, units and their validation.
 //!
-//! Knows nothing of HTTP, SQL or hardware: no IO but the one reading of the wall clock in [`time`].
+//! Knows nothing of HTTP, SQL or hardware: no IO but the one reading of the wall clock in [`Timestamp::now`].
 
 mod boot;
 mod capabilities;
