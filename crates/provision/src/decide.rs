@@ -176,6 +176,11 @@ pub fn forget_agent(node: &mut Node) {
     remove_internal(node, &AGENT_KEYS);
 }
 
+/// Whether the agent of this boot has called: what an earlier one said is forgotten before each boot.
+fn agent_has_called(node: &Node) -> bool {
+    node.driver_internal_info.get("agent_url").is_some()
+}
+
 fn remove_internal(node: &mut Node, keys: &[&str]) {
     let mut map = node.driver_internal_info.to_map();
     let before = map.len();
@@ -279,6 +284,8 @@ impl<'a> Turn<'a> {
                     flow.agent_started_at = None;
                     forget_agent(&mut self.node);
                 }
+                // It may have called while the BMC was still confirming that power is on.
+                Action::AwaitAgent if agent_has_called(&self.node) => flow.action += 1,
                 Action::AwaitAgent => return self.wait(WaitFor::Agent, self.world.policy.callback_timeout),
                 action => return self.open(action, false),
             }
@@ -417,17 +424,8 @@ impl<'a> Turn<'a> {
         }
         let Some(wait) = &flow.wait else { return self.advance() };
         match wait.event {
-            WaitFor::Agent => {
-                let called: Option<Timestamp> = self
-                    .node
-                    .driver_internal_info
-                    .get_str("agent_last_heartbeat")
-                    .and_then(|text| text.parse().ok())
-                    .filter(|at| *at >= wait.since);
-                if called.is_some() {
-                    self.resume();
-                }
-            }
+            WaitFor::Agent if agent_has_called(&self.node) => self.resume(),
+            WaitFor::Agent => {}
             WaitFor::AgentStep(list) => self.open(Action::RunAgentStep(list), true),
         }
     }
@@ -457,11 +455,19 @@ impl<'a> Turn<'a> {
                 self.next_after_tolerated();
             }
             Outcome::Started | Outcome::Running => self.agent_works(&open),
-            Outcome::NotFound => {
-                // Never received, and the same agent: nothing was done, so it is sent now.
-                flow.wait = None;
-                self.open(open.action, false);
+            // It took the step and knows nothing of it now: sending it again could go on for ever.
+            Outcome::NotFound if flow.wait.is_some() => {
+                self.fail(
+                    StepError::new(
+                        ErrorCode::AgentCommand,
+                        "the agent has no record of the step that it began.",
+                    )
+                    .hint("Boot the ramdisk that belongs to this service, and deploy again."),
+                );
+                self.advance();
             }
+            // Never received, and the same agent: nothing was done, so it is sent now.
+            Outcome::NotFound => self.open(open.action, false),
             Outcome::Unreachable(error) => self.agent_silent(&open, error),
             Outcome::Failed(error) => {
                 self.fail(error);

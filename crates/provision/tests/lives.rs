@@ -359,6 +359,36 @@ fn a_reboot_in_the_middle_of_a_write_is_not_written_over() {
 }
 
 #[test]
+fn an_agent_may_call_before_the_bmc_says_that_power_is_on() {
+    let mut life = Life::new(Crash::Never);
+    life.ask(Verb::Manage);
+    let mut decision =
+        life.with_world(|node, flow, world| perform(node, flow, Verb::Provide, world)).expect("allowed");
+    // Up to the point where power on is being carried out.
+    while !decision.effect.as_ref().is_some_and(|effect| effect.action == Action::PowerOn) {
+        let effect = decision.effect.clone().expect("an effect");
+        life.node = decision.node;
+        life.flow = decision.flow;
+        let outcome = life.machine.carry_out(&life.node, &effect);
+        decision = life.input(Input::Ended { seq: effect.seq, outcome });
+    }
+    let effect = decision.effect.clone().expect("an effect");
+    life.node = decision.node;
+    life.flow = decision.flow;
+    let outcome = life.machine.carry_out(&life.node, &effect);
+    let early =
+        life.input(Input::Heartbeat(Map::from_iter([("agent_url".to_owned(), json!("https://agent"))])));
+    assert!(early.effect.is_none());
+    life.settle(early);
+    let decision = life.input(Input::Ended { seq: effect.seq, outcome });
+    let next = decision.effect.as_ref().map(|effect| effect.action.clone());
+    assert!(matches!(next, Some(Action::FetchAgentSteps(_))), "{next:?}");
+    life.settle(decision);
+    life.run_to_rest();
+    assert_eq!(life.node.provision_state, S::Available);
+}
+
+#[test]
 fn deletion_overtakes_a_wait() {
     let mut life = writing();
     life.ask(Verb::Deleted);
