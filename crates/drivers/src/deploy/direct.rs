@@ -188,11 +188,13 @@ impl DirectDeploy {
         call: AgentCall,
         known_start: Option<&str>,
     ) -> Result<AgentReply, DriverError> {
-        // An agent that never called has nothing to collect and nothing to switch off.
-        if node.driver_internal_info.get_str("agent_url").is_none()
-            && matches!(call, AgentCall::CollectLogs | AgentCall::PowerOff)
-        {
-            return Ok(AgentReply::Done(Box::default()));
+        if matches!(call, AgentCall::CollectLogs | AgentCall::PowerOff) {
+            // The end of a deployment, one way or the other: the cache may drop the image now.
+            self.pinned.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.uuid);
+            // An agent that never called has nothing to collect and nothing to switch off.
+            if node.driver_internal_info.get_str("agent_url").is_none() {
+                return Ok(AgentReply::Done(Box::default()));
+            }
         }
         let client = self.agents.client(node)?;
         let done = || AgentReply::Done(Box::default());
@@ -209,7 +211,6 @@ impl DirectDeploy {
                 Ok(done())
             }
             AgentCall::PowerOff => {
-                self.pinned.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.uuid);
                 let result = client.power_off().await.map(drop).map_err(|error| command_failed(&error));
                 self.agents.forget(node.uuid);
                 result.map(|()| done())
