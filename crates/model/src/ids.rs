@@ -65,6 +65,12 @@ typed_uuid! {
     FlowId;
     /// An entry of a node's history.
     HistoryUuid;
+    /// A deploy template.
+    DeployTemplateUuid;
+    /// A runbook.
+    RunbookUuid;
+    /// An inspection rule.
+    InspectionRuleUuid;
 }
 
 #[cfg(test)]
