@@ -82,7 +82,13 @@ pub fn of_machine() -> BmcAddresses {
     if let Some(error) = trouble {
         tracing::warn!("BMC: its addresses may be incomplete: {}", console::chain(&error));
     }
-    tracing::info!("BMC: IPv4 {:?}, IPv6 {:?}, MAC {:?}", found.ipv4, found.ipv6, found.mac);
+    let said = |address: Option<String>| address.unwrap_or_else(|| "unknown".to_owned());
+    tracing::info!(
+        "BMC: IPv4 {}, IPv6 {}, MAC {}",
+        said(found.ipv4.map(|address| address.to_string())),
+        said(found.ipv6.map(|address| address.to_string())),
+        said(found.mac.clone())
+    );
     found
 }
 
