@@ -26,6 +26,7 @@ const PACKAGES: &[&str] = &[
     "openipmi",
     "tftp-hpa",
     "genisoimage",
+    "xorriso",
     "libarchive-tools",
     "postgresql",
     // ramdisk and tenant image
