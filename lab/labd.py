@@ -86,7 +86,7 @@ class Machine:
              '-chardev', f'socket,id=con,path={d}/console.sock,server=on,wait=off,logfile={d}/console.log,logappend=on',
              '-serial', 'chardev:con', '-device', 'virtio-rng-pci',
              '-drive', f'if=none,id=d0,file={self.disk},format=qcow2,cache=unsafe,discard=unmap',
-             '-device', f'virtio-blk-pci,drive=d0,serial={s["serial"]}-0,bootindex={boot["disk"]}',
+             '-device', f'virtio-blk-pci,id=disk0,drive=d0,serial={s["serial"]}-0,bootindex={boot["disk"]}',
              '-netdev', f'tap,id=n0,ifname={s["tap"]},script=no,downscript=no',
              # UEFI has its own driver for this NIC: no ROM
              '-device', f'virtio-net-pci,netdev=n0,mac={self.mac},bootindex={boot["nic"]}' + (',romfile=' if self.firmware == 'uefi' else ''),
@@ -204,6 +204,11 @@ class Machine:
     def nmi(self):
         self.command('inject-nmi')
 
+    def unplug(self):
+        """Pulls the disk out of the running machine. The next power on finds it again. (PC machines only: q35's root bus
+        has no hotplug.)"""
+        self.command('device_del', id='disk0')
+
     # --- boot override and media ---------------------------------------------------------------
     def boot(self, target, once=False, firmware=None):
         self.target, self.once = target, bool(once and target)
@@ -255,7 +260,7 @@ def control(lab):
             m.boot(TARGETS[argument], 'once' in more, next((x for x in more if x in ('bios', 'uefi')), None))
         elif op in ('insert', 'eject'):
             m.insert('Cd', argument if op == 'insert' else None)
-        elif op in ('on', 'off', 'reset', 'soft', 'nmi'):
+        elif op in ('on', 'off', 'reset', 'soft', 'nmi', 'unplug'):
             getattr(m, op)()
         elif op != 'info':
             raise ValueError(f'no such operation: {op}')

@@ -220,6 +220,11 @@ impl<'a> Machine<'a> {
         self.folder.join(&self.spec.name).join("console.log")
     }
 
+    /// Its disk, a qcow2 file. Not to be touched while it is powered on.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.join(&self.spec.name).join("disk.qcow2")
+    }
+
     /// The socket of its serial console, for typing; there while it is powered on.
     pub fn console_socket(&self) -> PathBuf {
         self.folder.join(&self.spec.name).join("console.sock")
@@ -243,6 +248,11 @@ impl<'a> Machine<'a> {
     /// Switches it off at once, past its BMC.
     pub async fn power_off(&self) -> Result<MachineInfo> {
         self.control(&["off"]).await
+    }
+
+    /// Pulls its disk out while it runs; the next power on finds it again. BIOS machines only.
+    pub async fn unplug_disk(&self) -> Result<MachineInfo> {
+        self.control(&["unplug"]).await
     }
 
     /// Sets the boot override (`pxe`, `disk`, `cd`, `default`), past its BMC.

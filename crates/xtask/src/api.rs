@@ -5,12 +5,15 @@ use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The newest microversion that everything the flows use needs: building a config drive from JSON is 1.56, and
 /// releases since can all do this one.
 const MICROVERSION: &str = "1.82";
 /// A BMC may take its time behind some calls.
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// Between two attempts to reach a server that is away.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Of an error's text that is shown.
 const SHOWN: usize = 800;
 
@@ -20,6 +23,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     login: Option<Login>,
+    /// For how long a server that does not answer is asked again.
+    patience: Duration,
 }
 
 /// HTTP basic.
@@ -95,7 +100,13 @@ impl Client {
             .danger_accept_invalid_certs(true)
             .no_proxy()
             .build()?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), login })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), login, patience: Duration::ZERO })
+    }
+
+    /// The same, but a question that nobody answers is asked again for that long: the server may be starting. Orders are
+    /// never repeated.
+    pub(crate) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The server's address.
@@ -127,6 +138,11 @@ impl Client {
         }
         let list: List = decode(self.send(Method::GET, "/v1/nodes?fields=uuid,name", None).await?)?;
         Ok(list.nodes)
+    }
+
+    /// Ends a node's maintenance.
+    pub(crate) async fn end_maintenance(&self, node: &str) -> Result<()> {
+        self.send(Method::DELETE, &format!("/v1/nodes/{node}/maintenance"), None).await.map(drop)
     }
 
     /// Removes a node in any state.
@@ -174,9 +190,16 @@ impl Client {
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let what = format!("{method} {path}");
-        let answer = self.request(method, path, body).await.with_context(|| what.clone())?;
-        let status = answer.status();
-        let text = answer.text().await.with_context(|| format!("{what}: read the answer"))?;
+        let start = Instant::now();
+        let (status, text) = loop {
+            match self.exchange(method.clone(), path, body).await {
+                Ok(answer) => break answer,
+                Err(_) if method == Method::GET && start.elapsed() < self.patience => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(error) => return Err(error.context(what)),
+            }
+        };
         if !status.is_success() {
             bail!("{what}: {status} {}", text.chars().take(SHOWN).collect::<String>());
         }
@@ -185,6 +208,17 @@ impl Client {
         } else {
             serde_json::from_str(&text).with_context(|| format!("{what}: {text}"))
         }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, String)> {
+        let answer = self.request(method, path, body).await?;
+        let status = answer.status();
+        Ok((status, answer.text().await.context("read the answer")?))
     }
 
     async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<reqwest::Response> {
@@ -244,6 +278,26 @@ mod tests {
         let (client, _served) =
             exchange("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
         assert!(client.progress("vm0").await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_patient_client_asks_until_it_is_answered_and_orders_once() {
+        // A port that was free a moment ago: nobody listens there yet.
+        let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let client = Client::new(&format!("http://{address}"), None).unwrap();
+        assert!(client.nodes().await.is_err());
+        let client = client.patient(Duration::from_secs(30));
+        assert!(client.provision("vm0", "active", Value::Null).await.is_err());
+        let late = async {
+            tokio::time::sleep(AGAIN * 2).await;
+            let server = tokio::net::TcpListener::bind(address).await.unwrap();
+            let (mut stream, _) = server.accept().await.unwrap();
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"nodes\":[]}").await.unwrap();
+        };
+        let (nodes, ()) = tokio::join!(client.nodes(), late);
+        assert!(nodes.unwrap().is_empty());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! tells most in the least time. Both run the same steps; `--only` picks some.
 
 use crate::build::cargo;
+use crate::crash::{self, CrashOptions};
 use crate::demo::{self, DemoOptions};
+use crate::faults::{self, FaultOptions};
 use crate::process::{command, run, source_root};
 use crate::{say, setup, tidy};
 use anyhow::{Context as _, Result};
@@ -37,7 +39,7 @@ enum Step {
     Doc,
     /// Generated files are up to date
     Codegen,
-    /// Virtual machines from enrolment to removal
+    /// Virtual machines: from enrolment to removal, with a service that is killed, with deployments that fail
     Machines,
 }
 
@@ -79,8 +81,15 @@ fn take(step: Step, dir: &LabDir, options: &CiOptions) -> Result<()> {
             .args(["doc", "--quiet", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings")),
         Step::Codegen => crate::codegen::run(&crate::codegen::CodegenOptions { check: true }),
-        Step::Machines => demo::run(dir, &options.demo),
+        Step::Machines => machines(dir, &options.demo),
     }
+}
+
+/// What goes well, what is survived, and what must fail.
+fn machines(dir: &LabDir, options: &DemoOptions) -> Result<()> {
+    demo::run(dir, options)?;
+    crash::run(dir, &CrashOptions::all(options.builds.clone()))?;
+    faults::run(dir, &FaultOptions { builds: options.builds.clone() })
 }
 
 /// By nextest where it is installed: its groups keep the lab's tests from running all at once.

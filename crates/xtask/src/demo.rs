@@ -5,18 +5,16 @@
 use crate::api::{Client, Login};
 use crate::board::Board;
 use crate::image::{self, Image, ImageFormat};
-use crate::kernel::Flavour;
-use crate::life::{Life, Phase, Protocol, Report, Source};
+use crate::life::{Life, Phase, Protocol, Report};
 use crate::machines::Hardware;
-use crate::ramdisk::{self, Ramdisk};
-use crate::service::Service;
-use crate::{build, say, setup};
-use anyhow::{Context as _, Result, bail};
+use crate::service::{Memory, Service, ServiceOptions};
+use crate::setup;
+use crate::stage::{Builds, Parts, Stage};
+use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
-use lab::{GATEWAY, IMAGE_PORT, Lab, LabDir, LabOptions, Machine};
-use serde_json::json;
+use lab::{Lab, LabDir, Machine};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use uuid::Uuid;
 
 /// What the demonstration shows.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,18 +30,11 @@ pub(crate) struct DemoOptions {
     /// How the machines' BMCs are spoken to
     #[arg(long, value_enum, default_value = "ipmi")]
     pub(crate) protocol: Protocol,
-    /// The ramdisk's kernel. `cloud` boots in two seconds of processor time, `generic` (for real servers) in five
-    #[arg(long, value_enum, default_value = "cloud")]
-    pub(crate) flavour: Flavour,
     /// The image that is deployed
     #[arg(long, value_enum, default_value = "qcow2")]
     pub(crate) format: ImageFormat,
-    /// A service built before, in the place of this tree's
-    #[arg(long)]
-    pub(crate) service: Option<PathBuf>,
-    /// A static agent built before, in the place of this tree's
-    #[arg(long)]
-    pub(crate) agent: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) builds: Builds,
 }
 
 /// Driving a machine of a lab that is up.
@@ -79,51 +70,38 @@ pub(crate) struct DriveOptions {
 
 /// Runs the demonstration. An error unless all was seen.
 pub(crate) fn run(dir: &LabDir, options: &DemoOptions) -> Result<()> {
-    setup::ensure(dir)?;
-    say("building the service and the ramdisk");
-    let binary = options.service.clone().map_or_else(build::service, Ok)?;
-    let ramdisk = ramdisk::ensure(dir, options.flavour, false, options.agent.clone())?;
+    let parts = options.builds.ensure(dir)?;
     let image = image::ensure(dir, options.format)?;
-    say(&ramdisk::describe(&ramdisk)?);
-    let lab =
-        LabOptions { name: format!("wl-demo-{}", std::process::id()), machines: options.hardware.specs() };
-    let lab = if options.keep { Lab::up_to_stay(dir, lab)? } else { Lab::up(dir, lab)? };
-    let shown = lab.block_on(|| async {
-        tokio::select! {
-            done = demonstrate(&lab, &binary, &ramdisk, &image, options) => done,
-            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-        }
-    });
-    if let Err(error) = shown {
-        let kept = keep_evidence(dir, &lab);
-        if options.keep {
-            lab.down()?;
-        }
-        return Err(error.context(format!("logs are in {}", kept?.display())));
-    }
-    Ok(())
+    let stage = Stage { task: "demo", machines: options.hardware.specs(), keep: options.keep };
+    stage.play(dir, async |lab| demonstrate(lab, &parts, &image, options).await)
 }
 
-async fn demonstrate(
-    lab: &Lab,
-    binary: &Path,
-    ramdisk: &Ramdisk,
-    image: &Image,
-    options: &DemoOptions,
-) -> Result<()> {
-    let service = Service::start(lab, binary, ramdisk, options.protocol, options.keep).await?;
-    let lives: Vec<Life<'_>> =
-        lab.machines().map(|machine| life(machine, &service.api, options.protocol, None, image)).collect();
+async fn demonstrate(lab: &Lab, parts: &Parts, image: &Image, options: &DemoOptions) -> Result<()> {
+    let started = ServiceOptions { protocol: options.protocol, keep: options.keep };
+    let service = Service::start(lab, parts, started).await?;
+    let idle = service.memory()?;
+    let lives: Vec<Life<'_>> = lab
+        .machines()
+        .map(|machine| Life::new(machine, service.api.clone(), options.protocol, image))
+        .collect();
     let reports = live(&lives, Phase::USUAL)
         .await
         .with_context(|| format!("the service's log:\n{}", service.log_tail()))?;
-    finish(&reports, options.report.as_deref())?;
+    let memory = MemoryReport { at_start: idle, after: service.memory()? };
+    finish(&reports, Some(memory), options.report.as_deref())?;
     if options.keep {
         println!("{}", how_to_go_on(lab, &service));
         std::mem::forget(service);
         return Ok(());
     }
     service.stop().await
+}
+
+/// The service's memory before its first request, and when all lives are over.
+#[derive(Clone, Copy, Debug)]
+struct MemoryReport {
+    at_start: Memory,
+    after: Memory,
 }
 
 /// `cargo xtask drive`.
@@ -142,31 +120,13 @@ pub(crate) fn drive(dir: &LabDir, options: &DriveOptions) -> Result<()> {
         let lives: Vec<Life<'_>> = lab
             .machines()
             .filter(wanted)
-            .map(|machine| life(machine, &api, options.protocol, options.boot_interface.clone(), &image))
+            .map(|machine| Life {
+                boot_interface: options.boot_interface.clone(),
+                ..Life::new(machine, api.clone(), options.protocol, &image)
+            })
             .collect();
-        finish(&live(&lives, phases).await?, options.report.as_deref())
+        finish(&live(&lives, phases).await?, None, options.report.as_deref())
     })
-}
-
-fn life<'a>(
-    machine: Machine<'a>,
-    api: &Client,
-    protocol: Protocol,
-    boot: Option<String>,
-    image: &Image,
-) -> Life<'a> {
-    Life {
-        api: api.clone(),
-        machine,
-        protocol,
-        boot_interface: boot,
-        image: Source {
-            url: format!("http://{GATEWAY}:{IMAGE_PORT}/{}", image.file),
-            sha256: image.sha256.clone(),
-            format: image.format,
-        },
-        mark: format!("mark-{}", Uuid::new_v4().simple()),
-    }
 }
 
 /// All lives at once, shown on one board. Every life runs to its own end; the first failure is told after all ended.
@@ -188,15 +148,29 @@ async fn show(life: &Life<'_>, phases: &[Phase], board: &Board) -> Result<Report
 }
 
 /// Prints the table and writes the report.
-fn finish(reports: &[Report], file: Option<&Path>) -> Result<()> {
+fn finish(reports: &[Report], memory: Option<MemoryReport>, file: Option<&Path>) -> Result<()> {
     print!("{}", table(reports));
-    if let Some(file) = file {
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let load = load.split_whitespace().next().unwrap_or_default();
-        let text = serde_json::to_vec_pretty(&json!({"machines": reports, "load_average": load}))?;
-        std::fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
+    if let Some(MemoryReport { at_start, after }) = memory {
+        println!("service's memory: {at_start} at its start, {after} after");
     }
-    Ok(())
+    let Some(file) = file else { return Ok(()) };
+    let mut report = json!({"machines": reports, "load_average": load_average()});
+    if let Some(MemoryReport { at_start, after }) = memory {
+        report["service_memory"] = json!({"at_start": at_start, "after": after});
+    }
+    write_report(file, &report)
+}
+
+/// Writes what was measured, for people and programs.
+pub(crate) fn write_report(file: &Path, report: &Value) -> Result<()> {
+    let text = serde_json::to_vec_pretty(report)?;
+    std::fs::write(file, text).with_context(|| format!("write {}", file.display()))
+}
+
+/// How busy the computer is: without it, times say little.
+pub(crate) fn load_average() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
 fn table(reports: &[Report]) -> String {
@@ -248,19 +222,6 @@ fn how_to_go_on(lab: &Lab, service: &Service) -> String {
         log = service.log.display(),
         root = lab.folder().ancestors().nth(2).unwrap_or(lab.folder()).display(),
     )
-}
-
-/// Copies the logs of a failed run to where the next run does not remove them.
-fn keep_evidence(dir: &LabDir, lab: &Lab) -> Result<PathBuf> {
-    let kept = dir.root().join("failed").join(lab.name());
-    let text_files = ["labd.log", "events.jsonl", "service/log", "service/output", "service/wrought.toml"];
-    let consoles = lab.machines().map(|machine| format!("{}/console.log", machine.spec().name));
-    for file in text_files.map(str::to_owned).into_iter().chain(consoles) {
-        let to = kept.join(&file);
-        std::fs::create_dir_all(to.parent().unwrap_or(&kept))?;
-        std::fs::copy(lab.folder().join(&file), to).ok();
-    }
-    Ok(kept)
 }
 
 #[cfg(test)]

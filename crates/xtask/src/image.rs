@@ -39,6 +39,40 @@ pub(crate) fn ensure(lab: &LabDir, format: ImageFormat) -> Result<Image> {
     Ok(Image { file, format: format.as_str(), sha256 })
 }
 
+/// Size of [`large`].
+pub(crate) const LARGE_MIB: u64 = 256;
+
+/// The raw image with noise behind it: large enough for its writing to be watched, and nothing in it compresses.
+pub(crate) fn large(lab: &LabDir) -> Result<Image> {
+    let small = ensure(lab, ImageFormat::Raw)?;
+    let (file, stamp) = ("lab-os-large.raw", lab.images().join("lab-os-large.made-from"));
+    if !fs::read_to_string(&stamp).is_ok_and(|had| had.starts_with(&small.sha256)) {
+        crate::say("building the large image");
+        let mut content = fs::read(path(lab, &small))?;
+        let mut noise = Sha256::digest(b"noise");
+        while (content.len() as u64) < LARGE_MIB << 20 {
+            noise = Sha256::digest(noise);
+            content.extend_from_slice(&noise);
+        }
+        let beside = lab.images().join("lab-os-large.new");
+        fs::write(&beside, &content).with_context(|| format!("write {}", beside.display()))?;
+        fs::rename(beside, lab.images().join(file))?;
+        fs::write(&stamp, format!("{} {}", small.sha256, hex(&Sha256::digest(&content))))?;
+    }
+    let made = fs::read_to_string(&stamp)?;
+    let sha256 = made.split_whitespace().nth(1).context("the large image's stamp has no digest")?.to_owned();
+    Ok(Image { file: file.to_owned(), format: "raw", sha256 })
+}
+
+/// Digits of a digest.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// The paths of an image, for people.
 pub(crate) fn path(lab: &LabDir, image: &Image) -> PathBuf {
     lab.images().join(&image.file)

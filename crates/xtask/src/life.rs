@@ -3,13 +3,15 @@
 //! Knows the API and the lab, and not which server answers: the same flow runs against Wrought and against others.
 
 use crate::api::{Client, NewNode, Node};
+use crate::image::Image;
 use anyhow::{Context as _, Result, bail};
-use lab::{Console, Machine};
+use lab::{Console, GATEWAY, IMAGE_PORT, Machine};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// Longest time for one phase. Emulated machines on a loaded computer are slow: this is to end, not to measure.
 const PHASE_LIMIT: Duration = Duration::from_mins(15);
@@ -92,6 +94,8 @@ pub(crate) struct Source {
     pub(crate) url: String,
     pub(crate) sha256: String,
     pub(crate) format: &'static str,
+    /// Who downloads it: `http` for the agent itself, `local` for the server; the server's default when nothing is said.
+    pub(crate) download: Option<&'static str>,
 }
 
 /// What to do with one machine.
@@ -142,6 +146,30 @@ pub(crate) struct Boot {
     pub(crate) wall_seconds: f64,
     /// Processor time of QEMU: what a quiet computer would take.
     pub(crate) cpu_seconds: f64,
+}
+
+impl From<&Image> for Source {
+    /// From the lab's own image server.
+    fn from(image: &Image) -> Self {
+        Self {
+            url: format!("http://{GATEWAY}:{IMAGE_PORT}/{}", image.file),
+            sha256: image.sha256.clone(),
+            format: image.format,
+            download: None,
+        }
+    }
+}
+
+impl<'a> Life<'a> {
+    /// With a mark of its own.
+    pub(crate) fn new(machine: Machine<'a>, api: Client, protocol: Protocol, image: &Image) -> Self {
+        Self { api, machine, protocol, boot_interface: None, image: image.into(), mark: new_mark() }
+    }
+
+    /// The same machine with another image and a mark of its own.
+    pub(crate) fn with_image(&self, image: Source) -> Self {
+        Self { image, mark: new_mark(), ..self.clone() }
+    }
 }
 
 impl Life<'_> {
@@ -230,15 +258,17 @@ impl Life<'_> {
         self.api.create_port(&node.uuid, &spec.mac).await
     }
 
-    fn instance(&self) -> [(&'static str, Value); 5] {
-        let Source { url, sha256, format } = &self.image;
-        [
+    fn instance(&self) -> Vec<(&'static str, Value)> {
+        let Source { url, sha256, format, download } = &self.image;
+        let mut fields = vec![
             ("/instance_info/image_source", json!(url)),
             ("/instance_info/image_os_hash_algo", json!("sha256")),
             ("/instance_info/image_os_hash_value", json!(sha256)),
             ("/instance_info/image_checksum", json!(sha256)),
             ("/instance_info/image_disk_format", json!(format)),
-        ]
+        ];
+        fields.extend(download.map(|way| ("/instance_info/image_download_source", json!(way))));
+        fields
     }
 
     fn config_drive(&self) -> Value {
@@ -320,6 +350,10 @@ impl Life<'_> {
         }
         Ok(lines)
     }
+}
+
+fn new_mark() -> String {
+    format!("mark-{}", Uuid::new_v4().simple())
 }
 
 fn rounded(duration: Duration) -> f64 {

@@ -7,17 +7,21 @@ mod build;
 mod ci;
 mod codegen;
 mod cpio;
+mod crash;
 mod demo;
 mod dev;
+mod faults;
 mod image;
 mod kernel;
 mod life;
 mod machines;
+mod moment;
 mod postgres;
 mod process;
 mod ramdisk;
 mod service;
 mod setup;
+mod stage;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -55,6 +59,10 @@ enum Task {
     Demo(demo::DemoOptions),
     /// The demonstration's flow in a lab that is up, against any server of the Bare Metal API
     Drive(demo::DriveOptions),
+    /// Kill the service at the worst moments of a virtual machine's life; the machine must not notice
+    Crash(crash::CrashOptions),
+    /// Deployments that must fail: each tells why, and leaves nothing on the disk that boots
+    Faults(faults::FaultOptions),
     /// Everything that must hold before a change goes in
     Ci(ci::CiOptions),
     /// The same as `ci`: all tests, the virtual machines' included
@@ -92,6 +100,8 @@ fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
         }
         Task::Demo(options) => demo::run(dir, &options),
         Task::Drive(options) => demo::drive(dir, &options),
+        Task::Crash(options) => crash::run(dir, &options),
+        Task::Faults(options) => faults::run(dir, &options),
         Task::Dev(options) => dev::run(dir, &options),
         Task::Ci(options) | Task::Test(options) => ci::check(dir, &options),
         Task::Tidy => tidy::run(),

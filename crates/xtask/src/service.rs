@@ -4,8 +4,11 @@ use crate::api::{Client, Login};
 use crate::life::Protocol;
 use crate::process::command;
 use crate::ramdisk::Ramdisk;
+use crate::stage::Parts;
 use anyhow::{Context as _, Result, bail};
 use lab::{BRIDGE, Console, GATEWAY, Lab};
+use serde::Serialize;
+use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -22,10 +25,20 @@ const STOP: Duration = Duration::from_secs(15);
 /// The line of the service's first start that carries the password.
 const PASSWORD_LINE: &str = "administrator password: ";
 
+/// How to run it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServiceOptions {
+    /// What the machines' BMCs speak.
+    pub(crate) protocol: Protocol,
+    /// Leave it running when this process ends.
+    pub(crate) keep: bool,
+}
+
 /// A running service. Ends with the value unless it is left.
 #[derive(Debug)]
 pub(crate) struct Service {
     process: Child,
+    binary: PathBuf,
     keep: bool,
     pub(crate) api: Client,
     pub(crate) login: Login,
@@ -33,25 +46,47 @@ pub(crate) struct Service {
     pub(crate) log: PathBuf,
 }
 
+/// What the service holds of the computer's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Memory {
+    /// Now.
+    pub(crate) resident_kib: u64,
+    /// At most, so far.
+    pub(crate) peak_kib: u64,
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} MiB (at most {})", self.resident_kib / 1024, self.peak_kib / 1024)
+    }
+}
+
+impl Memory {
+    /// From the text of `/proc/PID/status`.
+    fn parse(status: &str) -> Option<Self> {
+        let kib = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+            line.trim().strip_suffix(" kB")?.trim().parse().ok()
+        };
+        Some(Self { resident_kib: kib("VmRSS:")?, peak_kib: kib("VmHWM:")? })
+    }
+}
+
 impl Service {
-    /// Starts `binary`. Must run inside the lab's network.
-    pub(crate) async fn start(
-        lab: &Lab,
-        binary: &Path,
-        ramdisk: &Ramdisk,
-        protocol: Protocol,
-        keep: bool,
-    ) -> Result<Self> {
+    /// Starts the service for the first time, with an empty store. Must run inside the lab's network.
+    pub(crate) async fn start(lab: &Lab, parts: &Parts, options: ServiceOptions) -> Result<Self> {
+        let ServiceOptions { protocol, keep } = options;
         let folder = lab.folder().join("service");
         fs::create_dir_all(&folder)?;
         let config = folder.join("wrought.toml");
-        fs::write(&config, configuration(&folder, ramdisk, protocol))?;
+        fs::write(&config, configuration(&folder, &parts.ramdisk, protocol))?;
         let (output, log) = (folder.join("output"), folder.join("log"));
         let written = File::create(&output)?;
         let mut first_lines = Console::from_start(&output)?;
-        let process = spawn(binary, &config, written, File::create(&log)?, keep)?;
+        let process = spawn(&parts.service, &config, written, File::create(&log)?, keep)?;
         let mut service = Self {
             process,
+            binary: parts.service.clone(),
             keep: false,
             api: Client::new(&format!("http://{GATEWAY}:{API_PORT}"), None)?,
             login: Login { user: "admin".to_owned(), password: String::new() },
@@ -62,6 +97,25 @@ impl Service {
         service.api = service.reachable().await?;
         service.keep = keep;
         Ok(service)
+    }
+
+    /// Ends it as a power cut would, and starts it again at once. Returns for how long the API did not answer.
+    pub(crate) async fn crash(&mut self) -> Result<Duration> {
+        let start = Instant::now();
+        self.process.kill().context("kill the service")?;
+        self.process.wait()?;
+        let append = |path: &Path| File::options().append(true).create(true).open(path);
+        let output = append(&self.config.with_file_name("output"))?;
+        self.process = spawn(&self.binary, &self.config, output, append(&self.log)?, self.keep)?;
+        self.reachable().await?;
+        Ok(start.elapsed())
+    }
+
+    /// What it holds of the computer's memory.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        Memory::parse(&status).with_context(|| format!("{path} does not tell the memory"))
     }
 
     /// Reads the password that a first start prints; fails at once when the service ends instead.
@@ -186,6 +240,8 @@ http_listen = "{GATEWAY}:{BOOT_PORT}"
 [deploy]
 kernel = "{kernel}"
 ramdisk = "{initramfs}"
+# The lab's images are served by this host.
+image_reach = "anywhere"
 "#,
         data = data.display(),
         kernel = ramdisk.kernel.display(),
@@ -196,6 +252,15 @@ ramdisk = "{initramfs}"
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_read_of_the_kernels_table() {
+        let status = "Name:\twrought\nVmPeak:\t  90000 kB\nVmHWM:\t   30720 kB\nVmRSS:\t   20480 kB\n";
+        let memory = Memory::parse(status).unwrap();
+        assert_eq!(memory, Memory { resident_kib: 20480, peak_kib: 30720 });
+        assert_eq!(memory.to_string(), "20 MiB (at most 30)");
+        assert_eq!(Memory::parse("Name:\tkthreadd\n"), None);
+    }
 
     #[test]
     fn the_configuration_is_toml() {
