@@ -195,15 +195,10 @@ pub async fn install_boot_loader(agent: &Arc<Agent>, request: &InstallBootloader
         let path = image_disk(&agent)?;
         let device = agent.disks.open(&path).map_err(|error| Failure::because(&error))?;
         let entry = boot::install_efi_entry(&device, &EfiVars::default(), Architecture::current());
-        match entry.map_err(|error| Failure::because(&error))? {
-            Some(entry) => {
-                tracing::info!("boot entry {:04X} {} -> {}", entry.number, entry.label, entry.loader.path);
-            }
-            None => {
-                return Err(Failure::failed(
-                    "the machine did not boot by UEFI, its boot entries are out of reach",
-                ));
-            }
+        if entry.map_err(|error| Failure::because(&error))?.is_none() {
+            return Err(Failure::failed(
+                "the machine did not boot by UEFI, its boot entries are out of reach",
+            ));
         }
         rustix::fs::sync();
         Ok(Value::Null)
