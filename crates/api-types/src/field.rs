@@ -27,6 +27,8 @@ pub enum Json {
     Object,
     /// A list of links.
     Links,
+    /// A list of lists of links.
+    LinkLists,
     /// A list of strings.
     Texts,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Type {
             Json::Integer => "integer",
             Json::Object => "object",
             Json::Links => "array[link]",
+            Json::LinkLists => "array[array[link]]",
             Json::Texts => "array[string]",
         })?;
         f.write_str(if self.nullable { "|null" } else { "" })

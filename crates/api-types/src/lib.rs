@@ -4,6 +4,7 @@
 //! at creation and accepted in a patch, how it is written and how it is set. Serialisation, validation, field selection
 //! and JSON Patch know nothing but these rows. Knows no HTTP, no store, no policy.
 
+mod chassis;
 mod conductor;
 mod config_drive;
 mod create;
@@ -19,12 +20,15 @@ mod node_history;
 mod node_states;
 mod patch;
 mod port;
+mod portgroup;
 mod root;
 mod select;
 mod step;
 mod value;
+mod volume;
 mod writer;
 
+pub use chassis::CHASSIS;
 pub use conductor::CONDUCTOR;
 pub use config_drive::check_config_drive;
 pub use create::create;
@@ -39,8 +43,10 @@ pub use node_history::{HISTORY, HistoryRow};
 pub use node_states::{NODE_STATES, write_node_states};
 pub use patch::{Operation, Patch, PatchOp};
 pub use port::{PORT, check_port};
+pub use portgroup::PORTGROUP;
 pub use root::{root_document, v1_document};
 pub use select::{Selection, Shape};
 pub use step::{StepRules, check_steps};
 pub use value::{flag, flag_text};
+pub use volume::{VOLUME_CONNECTOR, VOLUME_TARGET};
 pub use writer::Writer;

@@ -4,8 +4,17 @@ use microversion::Version;
 use serde_json::{Map, Value, json};
 
 /// Collections named in the version document, with the first minor version that shows each.
-const COLLECTIONS: &[(&str, u16)] =
-    &[("nodes", 1), ("ports", 1), ("drivers", 1), ("lookup", 22), ("heartbeat", 22), ("conductors", 49)];
+const COLLECTIONS: &[(&str, u16)] = &[
+    ("nodes", 1),
+    ("ports", 1),
+    ("chassis", 1),
+    ("drivers", 1),
+    ("lookup", 22),
+    ("heartbeat", 22),
+    ("portgroups", 23),
+    ("volume", 32),
+    ("conductors", 49),
+];
 
 fn version_entry(base: &str, max: Version) -> Value {
     json!({

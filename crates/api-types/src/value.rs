@@ -53,7 +53,7 @@ pub(crate) fn check_type<T>(field: &Field<T>, value: &Value) -> Result<(), Inval
             (value.as_array().is_some_and(|list| list.iter().all(Value::is_string)), "a list of strings")
         }
         Json::Integer => (value.is_i64(), "a whole number"),
-        Json::Time | Json::Links => (false, "nothing: it cannot be set"),
+        Json::Time | Json::Links | Json::LinkLists => (false, "nothing: it cannot be set"),
     };
     if fits || value.is_null() {
         return Ok(());

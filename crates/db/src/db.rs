@@ -1,5 +1,7 @@
 //! The handle that callers hold: one method per operation, whichever engine is behind it.
 
+mod resources;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -60,6 +60,14 @@ pub enum DbError {
         /// Which one.
         key: String,
     },
+    /// Other rows refer to the row to remove.
+    #[error("{what} {key} is in use by others")]
+    InUse {
+        /// The noun.
+        what: &'static str,
+        /// Which one.
+        key: String,
+    },
     /// The row that a page starts after is not there, or not visible.
     #[error("the marker {marker} could not be found")]
     MarkerNotFound {
@@ -216,8 +224,22 @@ impl DbError {
 }
 
 /// The unique columns, by name, for [`DbError::Duplicate`].
+///
+/// PostgreSQL names a constraint over several columns by all of them; the last one says most.
 pub(crate) fn field(column: &str) -> &'static str {
-    const FIELDS: &[&str] =
-        &["uuid", "name", "instance_uuid", "address", "hostname", "hardware_type", "node_uuid", "seq"];
-    FIELDS.iter().find(|field| **field == column).copied().unwrap_or("key")
+    const FIELDS: &[&str] = &[
+        "uuid",
+        "name",
+        "instance_uuid",
+        "address",
+        "hostname",
+        "hardware_type",
+        "node_uuid",
+        "seq",
+        "connector_id",
+        "boot_index",
+    ];
+    let is_last = |field: &&&str| column.strip_suffix(**field).is_some_and(|rest| rest.ends_with('_'));
+    let found = FIELDS.iter().find(|field| **field == column).or_else(|| FIELDS.iter().find(is_last));
+    found.copied().unwrap_or("key")
 }

@@ -5,6 +5,7 @@
 //! [`Db`] and the nouns. It knows nothing of HTTP, drivers or what the states of a node mean.
 
 mod account;
+mod chassis;
 mod commit;
 mod conductor;
 mod db;
@@ -16,13 +17,18 @@ mod history;
 mod migrate;
 mod node;
 mod options;
+mod paging;
 mod port;
+mod portgroup;
 mod postgres;
+mod record;
 mod scope;
 mod session;
 mod sqlite;
 mod statement;
 mod stored;
+mod volume_connector;
+mod volume_target;
 mod wakeup;
 
 pub use account::User;
@@ -35,6 +41,10 @@ pub use flow::{FlowChange, FlowRow, JournalRow, JournalWrite};
 pub use history::{HISTORY_PER_NODE, HistoryEntry, HistoryQuery};
 pub use node::{NodeFilter, NodeKey, NodeQuery, NodeSort};
 pub use options::{DatabaseUrl, InvalidDatabaseUrl, Options};
+pub use paging::{Paging, Sort, Sorted};
 pub use port::{PortFilter, PortKey, PortQuery, PortSort};
+pub use portgroup::{PortgroupFilter, PortgroupKey, PortgroupQuery};
 pub use scope::Scope;
+pub use volume_connector::VolumeConnectorQuery;
+pub use volume_target::VolumeTargetQuery;
 pub use wakeup::Wakeup;

@@ -85,6 +85,7 @@ pub(crate) use statements;
 pub(crate) fn all() -> impl Iterator<Item = &'static Statement> {
     [
         crate::account::STATEMENTS,
+        crate::chassis::STATEMENTS,
         crate::conductor::STATEMENTS,
         crate::event::STATEMENTS,
         crate::flow::STATEMENTS,
@@ -92,6 +93,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Statement> {
         crate::node::read::STATEMENTS,
         crate::node::write::STATEMENTS,
         crate::port::rows::STATEMENTS,
+        crate::portgroup::STATEMENTS,
+        crate::volume_connector::STATEMENTS,
+        crate::volume_target::STATEMENTS,
     ]
     .into_iter()
     .flatten()

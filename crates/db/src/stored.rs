@@ -143,6 +143,7 @@ macro_rules! shown {
 }
 
 shown!(NodeUuid, PortUuid, PortgroupUuid, ChassisUuid, FlowId, HistoryUuid, MacAddr);
+shown!(model::VolumeConnectorUuid, model::VolumeTargetUuid);
 
 /// Borrowed text as a parameter.
 pub(crate) fn text(text: &str) -> Param<'_> {

@@ -65,6 +65,10 @@ typed_uuid! {
     FlowId;
     /// An entry of a node's history.
     HistoryUuid;
+    /// An address of a node in a storage network.
+    VolumeConnectorUuid;
+    /// A volume of a node.
+    VolumeTargetUuid;
     /// A deploy template.
     DeployTemplateUuid;
     /// A runbook.

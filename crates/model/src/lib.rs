@@ -4,6 +4,7 @@
 
 mod boot;
 mod capabilities;
+mod chassis;
 mod conductor;
 mod deploy_template;
 mod hardware;
@@ -17,19 +18,25 @@ mod name;
 mod node;
 mod planned_step;
 mod port;
+mod portgroup;
 mod power;
 mod runbook;
 mod secret;
 mod state;
 mod time;
 mod traits;
+mod volume;
 
 pub use boot::{BootDevice, BootMode};
 pub use capabilities::Capabilities;
+pub use chassis::Chassis;
 pub use conductor::Conductor;
 pub use deploy_template::DeployTemplate;
 pub use hardware::{HardwareType, InterfaceKind, InterfaceSet};
-pub use ids::{ChassisUuid, FlowId, HistoryUuid, NodeUuid, PortUuid, PortgroupUuid};
+pub use ids::{
+    ChassisUuid, FlowId, HistoryUuid, NodeUuid, PortUuid, PortgroupUuid, VolumeConnectorUuid,
+    VolumeTargetUuid,
+};
 pub use ids::{DeployTemplateUuid, InspectionRuleUuid, RunbookUuid};
 pub use inspection_rule::{InspectionRule, MAIN_PHASE};
 pub use inventory::NodeInventory;
@@ -40,9 +47,11 @@ pub use name::{InvalidName, NODE_NAMES_RESERVED, validate_hostname, validate_log
 pub use node::{BootIntent, Fault, Lease, Node};
 pub use planned_step::PlannedStep;
 pub use port::Port;
+pub use portgroup::Portgroup;
 pub use power::{PowerState, PowerTarget};
 pub use runbook::Runbook;
 pub use secret::Secret;
 pub use state::{ParseStateError, ProvisionState};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use traits::{InvalidTrait, Trait};
+pub use volume::{VolumeConnector, VolumeTarget};

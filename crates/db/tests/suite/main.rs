@@ -11,6 +11,7 @@ mod nodes;
 mod paging;
 mod ports;
 mod postgres_only;
+mod resources;
 mod server;
 mod sqlite_only;
 
@@ -72,6 +73,16 @@ cases! {
         a_port_needs_its_node
         each_filter_selects
         a_project_sees_its_nodes_ports
+        pages_have_no_gap_and_no_duplicate;
+    resources:
+        every_field_comes_back
+        duplicates_name_the_field
+        a_stale_write_is_a_conflict
+        rows_in_use_stay
+        rows_of_a_node_need_it_and_go_with_it
+        a_project_sees_what_its_nodes_have
+        portgroups_are_filtered
+        a_physical_network_spreads_to_the_ports
         pages_have_no_gap_and_no_duplicate;
     commits:
         a_decision_is_recorded_whole
