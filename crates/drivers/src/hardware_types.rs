@@ -185,6 +185,27 @@ mod tests {
         }
     }
 
+    /// What the contract enables when nobody says anything, of what this binary has at all.
+    #[test]
+    fn what_is_enabled_by_default_is_offered() {
+        let exists = |kind: &str, name: &str| {
+            let mut lists = HARDWARE_TYPES.iter().flat_map(|row| row.interfaces);
+            lists.any(|(of, list)| of.as_str() == kind && list.contains(&name))
+        };
+        let enabled = include_str!("../../../contract/hardware.tsv").lines().skip(1).filter_map(|row| {
+            let cells: Vec<&str> = row.split('\t').collect();
+            matches!(cells[4], "yes" | "auto").then(|| (cells[0], cells[1], cells[2]))
+        });
+        let mut compared = 0;
+        for (hardware, kind, name) in enabled.filter(|(_, kind, name)| exists(kind, name)) {
+            let Some(row) = HARDWARE_TYPES.iter().find(|row| row.name == hardware) else { continue };
+            let (_, list) = row.interfaces.iter().find(|(of, _)| of.as_str() == kind).unwrap();
+            assert!(list.contains(&name), "{hardware} {kind} {name}");
+            compared += 1;
+        }
+        assert!(compared > 30, "{compared} rows");
+    }
+
     #[test]
     fn an_unknown_name_is_refused_with_those_that_exist() {
         let error = enabled(&["redfisch".to_owned()]).unwrap_err();

@@ -1,7 +1,7 @@
 //! What to write: from `instance_info` to a verified image that the agent can fetch, and a config drive.
 
 use disk_image::Format;
-use driver::{DriverError, Retry};
+use driver::{DriverError, Retry, with_causes};
 use images::{CachedImage, ChecksumSource, ImageError, ImageRequest, parse_url};
 use model::Node;
 use provision::ErrorCode;
@@ -89,7 +89,7 @@ pub(crate) fn failed(error: &ImageError) -> DriverError {
         _ => ErrorCode::ImageFetch,
     };
     let retry = if error.is_transient() { Retry::Transient } else { Retry::Permanent };
-    DriverError::new(code, retry, format!("{}.", error.report())).hint(sentence(error.hint()))
+    DriverError::new(code, retry, format!("{}.", driver::with_causes(error))).hint(sentence(error.hint()))
 }
 
 fn sentence(text: &str) -> String {
@@ -174,6 +174,12 @@ mod tests {
             let error = wanted(&node(&info)).unwrap_err();
             assert!(error.to_string().contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn the_next_step_is_told_once() {
+        let error = failed(&ImageError::Md5NotAllowed).to_string();
+        assert_eq!(error.matches("eclare a SHA-256").count(), 1, "{error}");
     }
 
     #[test]
