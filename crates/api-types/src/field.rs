@@ -31,6 +31,8 @@ pub enum Json {
     LinkLists,
     /// A list of strings.
     Texts,
+    /// A list of objects with members as the contract names them.
+    List(&'static str),
 }
 
 impl Json {
@@ -68,6 +70,9 @@ impl fmt::Display for Type {
             Json::Links => "array[link]",
             Json::LinkLists => "array[array[link]]",
             Json::Texts => "array[string]",
+            Json::List(members) => {
+                return write!(f, "array[{members}]{}", if self.nullable { "|null" } else { "" });
+            }
         })?;
         f.write_str(if self.nullable { "|null" } else { "" })
     }

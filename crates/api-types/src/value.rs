@@ -52,6 +52,7 @@ pub(crate) fn check_type<T>(field: &Field<T>, value: &Value) -> Result<(), Inval
         Json::Texts => {
             (value.as_array().is_some_and(|list| list.iter().all(Value::is_string)), "a list of strings")
         }
+        Json::List(_) => (value.is_array(), "a list"),
         Json::Integer => (value.is_i64(), "a whole number"),
         Json::Time | Json::Links | Json::LinkLists => (false, "nothing: it cannot be set"),
     };

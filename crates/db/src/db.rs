@@ -2,6 +2,8 @@
 
 mod resources;
 
+mod plans;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -94,6 +94,37 @@ impl Stored for JsonObject {
     }
 }
 
+impl Stored for model::JsonList {
+    fn param(&self) -> Param<'_> {
+        text(self.as_str())
+    }
+
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Text(text) => Some(Self::from_stored(text)),
+            _ => None,
+        }
+    }
+}
+
+/// A JSON list of their names.
+impl Stored for Vec<model::Trait> {
+    fn param(&self) -> Param<'_> {
+        let names: Vec<&str> = self.iter().map(model::Trait::as_str).collect();
+        Param::Text(Cow::Owned(serde_json::json!(names).to_string()))
+    }
+
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Text(text) => {
+                let names: Vec<String> = serde_json::from_str(text).ok()?;
+                names.iter().map(|name| name.parse().ok()).collect()
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Types with a fixed name for each value.
 macro_rules! named {
     ($($name:ty: $parse:expr;)*) => {$(
@@ -142,6 +173,7 @@ macro_rules! shown {
     )*};
 }
 
+shown!(model::DeployTemplateUuid, model::RunbookUuid, model::InspectionRuleUuid);
 shown!(NodeUuid, PortUuid, PortgroupUuid, ChassisUuid, FlowId, HistoryUuid, MacAddr);
 shown!(model::VolumeConnectorUuid, model::VolumeTargetUuid);
 

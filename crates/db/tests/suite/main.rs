@@ -9,9 +9,10 @@ mod crash;
 mod fixtures;
 mod nodes;
 mod paging;
+mod plans;
 mod ports;
-mod postgres_only;
 mod resources;
+mod postgres_only;
 mod server;
 mod sqlite_only;
 
@@ -74,6 +75,13 @@ cases! {
         each_filter_selects
         a_project_sees_its_nodes_ports
         pages_have_no_gap_and_no_duplicate;
+    plans:
+        templates_come_back_with_their_steps
+        taken_names_are_told
+        a_project_sees_its_runbooks_and_public_ones
+        rules_come_back
+        plans_are_paged
+        the_last_inventory_is_kept;
     resources:
         every_field_comes_back
         duplicates_name_the_field
