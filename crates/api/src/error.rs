@@ -4,7 +4,7 @@ use api_types::{BodyError, Invalid, envelope, flat_fault, routing_error};
 use axum::response::{IntoResponse, Response};
 use conductor_api::RequestError;
 use db::DbError;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
 /// What a request is answered with when it fails.
@@ -106,6 +106,10 @@ impl IntoResponse for ApiError {
             Shape::Flat => flat_fault(status, &self.text),
         };
         let mut response = (self.status, [(CONTENT_TYPE, "application/json")], body).into_response();
+        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+            // The rest of the body is not read, so the connection cannot be used again: clients have to know.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(methods) = self.allow {
             response.headers_mut().insert(ALLOW, methods);
         }

@@ -36,7 +36,7 @@ impl Default for ServeLimits {
             head_timeout: Duration::from_secs(30),
             max_headers: 100,
             max_head_bytes: 64 * 1024,
-            drain: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
         }
     }
 }
