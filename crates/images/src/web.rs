@@ -181,7 +181,9 @@ impl WebError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::BadUrl { .. } | Self::BadRedirect { .. } => "give an http:// or https:// URL of a file",
-            Self::ForbiddenAddress { .. } => "use a server in an allowed network, or widen the allowed reach",
+            Self::ForbiddenAddress { .. } => {
+                "use a server in an allowed network, or widen [deploy] image_reach in the service's configuration"
+            }
             Self::Connect { .. } => {
                 "check from the service's host that the name resolves, the port is open and the certificate is trusted"
             }

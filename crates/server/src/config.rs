@@ -217,13 +217,13 @@ pub enum ConfigError {
     },
     /// It is not TOML, or has a key or a value that is not known.
     #[error(
-        "the configuration {path} is not right:\n{source}\nSee docs/reference/configuration.md for every key."
+        "the configuration {path} is not right:\n{problem}\nSee docs/reference/configuration.md for every key."
     )]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where and what.
-        source: Box<toml::de::Error>,
+        /// Where and what. Part of the text above, so that it must not be told again as its cause.
+        problem: Box<toml::de::Error>,
     },
     /// Values that do not go together.
     #[error("the configuration is not right: {0}")]
@@ -237,7 +237,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let config: Self = toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+            .map_err(|problem| ConfigError::Parse { path: path.to_owned(), problem: Box::new(problem) })?;
         config.check()?;
         Ok(config)
     }

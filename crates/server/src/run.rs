@@ -104,10 +104,13 @@ fn new_password() -> Secret {
 }
 
 fn open_images(config: &Config) -> anyhow::Result<ImageCache> {
+    let defaults = WebOptions::default();
+    let silence = std::time::Duration::from_secs(config.deploy.image_silence);
     let web_options = WebOptions {
         reach: config.deploy.image_reach.into(),
-        read_deadline: std::time::Duration::from_secs(config.deploy.image_silence),
-        ..WebOptions::default()
+        connect_deadline: defaults.connect_deadline.min(silence),
+        read_deadline: silence,
+        ..defaults
     };
     let web = Web::new(web_options).context("cannot set up the HTTP client for images")?;
     let mut options = images::Options::new(config.data_dir.join("images"));

@@ -89,7 +89,7 @@ pub(crate) fn failed(error: &ImageError) -> DriverError {
         _ => ErrorCode::ImageFetch,
     };
     let retry = if error.is_transient() { Retry::Transient } else { Retry::Permanent };
-    DriverError::new(code, retry, format!("{}.", driver::with_causes(error))).hint(sentence(error.hint()))
+    DriverError::new(code, retry, format!("{}.", with_causes(error))).hint(sentence(error.hint()))
 }
 
 fn sentence(text: &str) -> String {
