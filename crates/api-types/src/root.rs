@@ -14,6 +14,11 @@ const COLLECTIONS: &[(&str, u16)] = &[
     ("portgroups", 23),
     ("volume", 32),
     ("conductors", 49),
+    ("events", 54),
+    ("deploy_templates", 55),
+    ("shards", 82),
+    ("runbooks", 92),
+    ("inspection_rules", 96),
 ];
 
 fn version_entry(base: &str, max: Version) -> Value {
@@ -44,7 +49,7 @@ pub fn v1_document(base: &str, version: Version, max: Version) -> String {
     body.insert("links".to_owned(), json!([{"href": format!("{base}/v1/"), "rel": "self"}]));
     body.insert(
         "media_types".to_owned(),
-        json!([{"base": "application/json", "type": "application/vnd.openstack.ironic.v1+json"}]),
+        json!({"base": "application/json", "type": "application/vnd.openstack.ironic.v1+json"}),
     );
     body.insert("version".to_owned(), version_entry(base, max));
     for (name, _) in COLLECTIONS.iter().filter(|(_, min)| version.at_least(*min)) {

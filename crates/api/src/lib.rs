@@ -9,6 +9,7 @@ mod auth;
 mod body;
 mod error;
 mod front;
+mod ident;
 mod interfaces;
 mod node_filter;
 mod options;

@@ -62,6 +62,16 @@ impl Page {
         ApiError::bad_request(format!("sort_key: lists cannot be ordered by '{shown}'"))
     }
 
+    /// The part of a list of `T` as the store wants it; 400 when such lists cannot be ordered so.
+    pub(crate) fn paging<T: db::Sorted>(&self) -> Result<db::Paging<T>, ApiError> {
+        Ok(db::Paging {
+            sort: db::Sort::from_field(&self.sort_key).ok_or_else(|| self.unsortable())?,
+            descending: self.descending,
+            marker: self.uuid_marker()?.map(|uuid| uuid.to_string()),
+            limit: self.limit,
+        })
+    }
+
     /// The marker as a UUID; one that is none was never an item.
     pub(crate) fn uuid_marker(&self) -> Result<Option<uuid::Uuid>, ApiError> {
         let read = |text: &String| {

@@ -11,6 +11,8 @@ use crate::v1::{
     node_maintenance, node_management, node_power, node_progress, node_provision, node_show, node_traits,
     node_update, node_vifs, port_update, ports, ramdisk, root,
 };
+use crate::v1::{deploy_templates, events, inspection_rules, node_children, node_inventory};
+use crate::v1::{runbook_traits, runbooks, shards};
 
 /// One route.
 #[derive(Debug)]
@@ -88,6 +90,8 @@ routes! {
     PATCH "/v1/nodes/{node_ident}/ports/{port_ident}" ports::not_below_node;
     DELETE "/v1/nodes/{node_ident}/ports/{port_ident}" ports::not_below_node;
     GET "/v1/nodes/{node_ident}/progress" node_progress::show;
+    GET "/v1/nodes/{node_ident}/inventory" node_inventory::show;
+    GET "/v1/nodes/{node_ident}/children" node_children::list;
 
     GET "/v1/ports" ports::list;
     POST "/v1/ports" ports::create;
@@ -102,6 +106,33 @@ routes! {
 
     GET "/v1/conductors" conductors::list;
     GET "/v1/conductors/{hostname}" conductors::show;
+
+    GET "/v1/deploy_templates" deploy_templates::list;
+    POST "/v1/deploy_templates" deploy_templates::create;
+    GET "/v1/deploy_templates/{template_ident}" deploy_templates::show;
+    PATCH "/v1/deploy_templates/{template_ident}" deploy_templates::update;
+    DELETE "/v1/deploy_templates/{template_ident}" deploy_templates::delete;
+
+    GET "/v1/runbooks" runbooks::list;
+    POST "/v1/runbooks" runbooks::create;
+    GET "/v1/runbooks/{runbook_ident}" runbooks::show;
+    PATCH "/v1/runbooks/{runbook_ident}" runbooks::update;
+    DELETE "/v1/runbooks/{runbook_ident}" runbooks::delete;
+    GET "/v1/runbooks/{runbook_ident}/traits" runbook_traits::list;
+    PUT "/v1/runbooks/{runbook_ident}/traits" runbook_traits::replace;
+    DELETE "/v1/runbooks/{runbook_ident}/traits" runbook_traits::clear;
+    PUT "/v1/runbooks/{runbook_ident}/traits/{trait}" runbook_traits::add;
+    DELETE "/v1/runbooks/{runbook_ident}/traits/{trait}" runbook_traits::remove;
+
+    GET "/v1/inspection_rules" inspection_rules::list;
+    POST "/v1/inspection_rules" inspection_rules::create;
+    GET "/v1/inspection_rules/{uuid}" inspection_rules::show;
+    PATCH "/v1/inspection_rules/{uuid}" inspection_rules::update;
+    DELETE "/v1/inspection_rules/{uuid}" inspection_rules::delete;
+
+    GET "/v1/shards" shards::list;
+
+    POST "/v1/events" events::post;
 
     GET "/v1/lookup" ramdisk::lookup;
     POST "/v1/heartbeat/{node_ident}" ramdisk::heartbeat;

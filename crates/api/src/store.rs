@@ -10,7 +10,7 @@ use crate::request::no_node;
 /// How often a locked node is looked at before the request is refused.
 const LOCK_TRIES: usize = 3;
 /// How often a change is decided anew because somebody else was faster.
-const CONFLICT_TRIES: usize = 16;
+pub(crate) const CONFLICT_TRIES: usize = 16;
 
 /// Changes `node` as `change` says and returns it as stored.
 ///

@@ -2,11 +2,16 @@
 
 pub(crate) mod agent_progress;
 pub(crate) mod conductors;
+pub(crate) mod deploy_templates;
 pub(crate) mod drivers;
+pub(crate) mod events;
+pub(crate) mod inspection_rules;
 pub(crate) mod node_boot;
+pub(crate) mod node_children;
 pub(crate) mod node_create;
 pub(crate) mod node_delete;
 pub(crate) mod node_history;
+pub(crate) mod node_inventory;
 pub(crate) mod node_list;
 pub(crate) mod node_maintenance;
 pub(crate) mod node_management;
@@ -21,3 +26,6 @@ pub(crate) mod port_update;
 pub(crate) mod ports;
 pub(crate) mod ramdisk;
 pub(crate) mod root;
+pub(crate) mod runbook_traits;
+pub(crate) mod runbooks;
+pub(crate) mod shards;

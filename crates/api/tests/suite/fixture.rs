@@ -158,7 +158,11 @@ pub(crate) fn ranges(cell: &str) -> Vec<(u16, u16, u16)> {
     let range = |part: &str| {
         let (versions, status) = part.split_once(':').unwrap();
         let (first, last) = versions.split_once('-').unwrap();
-        (first.parse().unwrap(), last.parse().unwrap(), status.parse().unwrap())
+        // An exception was observed where a route that is not there should be told so.
+        let status = if status.starts_with("EXC") { 404 } else { status.parse().unwrap() };
+        (first.parse().unwrap(), last.parse().unwrap(), status)
     };
-    cell.split(' ').map(range).collect()
+    // Remarks follow in parentheses.
+    let ranges = cell.split(" (").next().unwrap();
+    ranges.split(' ').map(range).collect()
 }

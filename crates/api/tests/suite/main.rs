@@ -13,6 +13,7 @@ mod lists;
 mod masking;
 mod nodes;
 mod patches;
+mod plans;
 mod ports;
 mod serving;
 mod versions;

@@ -1,0 +1,20 @@
+//! Nodes that are part of a node.
+
+use db::NodeQuery;
+use serde_json::json;
+
+use crate::reply::{Answer, Reply};
+use crate::request::Request;
+
+/// `GET /v1/nodes/{node_ident}/children`; those that the caller may see.
+pub(crate) async fn list(request: Request) -> Answer {
+    request.no_query()?;
+    let node = request.node("baremetal:node:get").await?;
+    request.authorise("baremetal:node:list", None)?;
+    let mut query = NodeQuery::new(request.scope());
+    query.filter.parent_node = Some(node.uuid);
+    let children = request.state.db.list_nodes(&query).await?;
+    let uuids: Vec<String> = children.iter().map(|child| child.uuid.to_string()).collect();
+    let href = request.url(&format!("nodes/{}/children", node.uuid));
+    Ok(Reply::json(json!({"children": uuids, "links": {"href": href, "rel": "self"}}).to_string()))
+}

@@ -1,0 +1,16 @@
+//! Shards: how many nodes each has.
+
+use serde_json::{Value, json};
+
+use crate::reply::{Answer, Reply};
+use crate::request::Request;
+
+/// `GET /v1/shards`; nodes without a shard are counted under null.
+pub(crate) async fn list(request: Request) -> Answer {
+    request.authorise("baremetal:shards:get", None)?;
+    request.no_query()?;
+    let shards = request.state.db.shards().await?;
+    let shards: Vec<Value> =
+        shards.into_iter().map(|(name, count)| json!({"name": name, "count": count})).collect();
+    Ok(Reply::json(json!({"shards": shards}).to_string()))
+}
