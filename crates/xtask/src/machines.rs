@@ -1,7 +1,9 @@
 //! `cargo xtask lab ...`: machines to play with by hand.
 
 use crate::image::{self, ImageFormat};
-use crate::{say, setup};
+use crate::kernel::{Flavour, Kernel};
+use crate::process::{command, source_root};
+use crate::{process, say, setup};
 use anyhow::{Context as _, Result};
 use lab::{Firmware, GATEWAY, IMAGE_PORT, Lab, LabDir, LabOptions, Machine, MachineSpec};
 use std::path::PathBuf;
@@ -35,6 +37,8 @@ pub(crate) enum LabCommand {
         #[arg(long)]
         interactive: bool,
     },
+    /// Build a ramdisk with OpenStack's own agent, to be used with `demo --ramdisk`
+    StockRamdisk,
     /// Build the small operating system image that the lab deploys
     Image {
         #[arg(long, value_enum, default_value = "qcow2")]
@@ -98,6 +102,7 @@ pub(crate) fn run(dir: &LabDir, command: LabCommand) -> Result<()> {
             let machine = lab.machine(&machine)?;
             lab.block_on(|| console(machine, interactive))
         }
+        LabCommand::StockRamdisk => stock_ramdisk(dir),
         LabCommand::Image { format } => {
             setup::ensure(dir)?;
             let image = image::ensure(dir, format)?;
@@ -105,6 +110,21 @@ pub(crate) fn run(dir: &LabDir, command: LabCommand) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Not in the steps of `ci`: takes minutes to build, and its machines take minutes to boot on a busy computer.
+fn stock_ramdisk(dir: &LabDir) -> Result<()> {
+    setup::ensure(dir)?;
+    setup::ensure_packages(&["debootstrap", "python3-pip"])?;
+    let mirror = setup::debian_mirror().context("no Debian mirror in apt's own list of sources")?;
+    let kernel = Kernel::get(dir, Flavour::Cloud, false)?;
+    let folder = dir.ramdisks().join("stock");
+    let recipe = source_root().join("lab/stock-ramdisk.sh");
+    process::run(
+        command("bash").arg(recipe).arg(kernel.folder()).arg(kernel.release()).arg(&folder).arg(mirror),
+    )?;
+    println!("{}", folder.display());
+    Ok(())
 }
 
 fn up(dir: &LabDir, name: String, hardware: &Hardware) -> Result<()> {

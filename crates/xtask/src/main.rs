@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod dev;
 mod faults;
+mod figures;
 mod image;
 mod kernel;
 mod life;
@@ -63,6 +64,8 @@ enum Task {
     Crash(crash::CrashOptions),
     /// Deployments that must fail: each tells why, and leaves nothing on the disk that boots
     Faults(faults::FaultOptions),
+    /// How fast images are written, beside what the virtual machine can do at all; the service's memory
+    Figures(figures::FigureOptions),
     /// Everything that must hold before a change goes in
     Ci(ci::CiOptions),
     /// The same as `ci`: all tests, the virtual machines' included
@@ -102,6 +105,7 @@ fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
         Task::Drive(options) => demo::drive(dir, &options),
         Task::Crash(options) => crash::run(dir, &options),
         Task::Faults(options) => faults::run(dir, &options),
+        Task::Figures(options) => figures::run(dir, &options),
         Task::Dev(options) => dev::run(dir, &options),
         Task::Ci(options) | Task::Test(options) => ci::check(dir, &options),
         Task::Tidy => tidy::run(),

@@ -1,7 +1,8 @@
 //! `cargo xtask ramdisk`: the kernel and the initramfs that machines boot to be inspected, cleaned and deployed.
 //!
-//! The initramfs is the static agent as `/init`, kernel modules and two tables of them. Nothing else: no shell, no C
-//! library, no package. The tables are those that the agent reads (see its `modules.rs`): `/etc/wrought/modules`, with a
+//! The initramfs is the static agent as `/init`, kernel modules and two tables of them, and the certificates of Debian's
+//! package ca-certificates where this computer has it, for images from the Internet. Nothing else: no shell, no C library,
+//! no package. The tables are those that the agent reads (see its `modules.rs`): `/etc/wrought/modules`, with a
 //! line of files to load, in that order, for each module that is always wanted (`[always]`) or wanted for a device
 //! (`[modalias]`), and `/etc/wrought/modules.alias`, depmod's patterns of devices for the latter.
 
@@ -17,7 +18,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Raised when the archive's layout changes, so that old results are not taken for new ones.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
+
+/// The authorities that are trusted, here and (without the first `/`) in the ramdisk, where the agent reads them.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Loaded before the agent looks for devices: what every virtual machine has, so that it has a disk and a network in
 /// the first round, and what no device asks for. The rest is found by alias.
@@ -121,13 +125,14 @@ pub(crate) fn ensure(
     let init = fs::read(&agent).with_context(|| format!("read {}", agent.display()))?;
     let folder = lab.ramdisks().join(flavour.as_str());
     let ramdisk = Ramdisk { kernel: folder.join("vmlinuz"), initramfs: folder.join("initramfs") };
-    let inputs = inputs(&kernel, &init);
+    let authorities = authorities()?;
+    let inputs = inputs(&kernel, &init, &authorities);
     let stamp = folder.join("inputs");
     if fs::read_to_string(&stamp).is_ok_and(|had| had == inputs) {
         return Ok(ramdisk);
     }
     fs::create_dir_all(&folder)?;
-    let unpacked = archive(&kernel, &init)?.to_bytes();
+    let unpacked = archive(&kernel, &init, &authorities)?.to_bytes();
     let packed = zstd::encode_all(unpacked.as_slice(), 19).context("compress the initramfs")?;
     replace(&ramdisk.initramfs, &packed)?;
     replace(&ramdisk.kernel, &fs::read(kernel.image()).context("read the kernel")?)?;
@@ -155,10 +160,19 @@ pub(crate) fn describe(ramdisk: &Ramdisk) -> Result<String> {
     ))
 }
 
+/// This computer's bundle of authorities; empty where there is none.
+fn authorities() -> Result<Vec<u8>> {
+    match fs::read(AUTHORITIES) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.with_context(|| format!("read {AUTHORITIES}")),
+    }
+}
+
 /// Everything that decides the result, as one hash.
-fn inputs(kernel: &Kernel, init: &[u8]) -> String {
+fn inputs(kernel: &Kernel, init: &[u8], authorities: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(init);
+    hash.update(Sha256::digest(authorities));
     hash.update(kernel.release());
     for name in ALWAYS.iter().chain(["|"].iter()).chain(modules()) {
         hash.update(name);
@@ -176,7 +190,7 @@ fn modules() -> impl Iterator<Item = &'static &'static str> {
 }
 
 /// The whole root file system.
-fn archive(kernel: &Kernel, init: &[u8]) -> Result<Archive> {
+fn archive(kernel: &Kernel, init: &[u8], authorities: &[u8]) -> Result<Archive> {
     let mut archive = Archive::default();
     for folder in ["dev", "etc", "mnt", "proc", "root", "run", "sys", "tmp", "var/tmp"] {
         archive.folder(folder);
@@ -189,6 +203,9 @@ fn archive(kernel: &Kernel, init: &[u8]) -> Result<Archive> {
     archive.file("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n", false);
     archive.file("etc/passwd", "root:x:0:0:root:/root:/init\n", false);
     archive.link("etc/mtab", "/proc/mounts");
+    if !authorities.is_empty() {
+        archive.file(AUTHORITIES.trim_start_matches('/'), authorities, false);
+    }
     let tables = Tables::of(kernel)?;
     for path in &tables.paths {
         let content =
@@ -272,11 +289,14 @@ mod tests {
     fn two_builds_are_equal() {
         let kernel = kernel();
         let build = || {
-            let bytes = archive(&kernel, b"agent").unwrap().to_bytes();
+            let bytes = archive(&kernel, b"agent", b"authorities").unwrap().to_bytes();
             zstd::encode_all(bytes.as_slice(), 3).unwrap()
         };
         assert_eq!(build(), build());
-        assert_ne!(inputs(&kernel, b"agent"), inputs(&kernel, b"another agent"));
+        let stamp = inputs(&kernel, b"agent", b"authorities");
+        assert_eq!(stamp, inputs(&kernel, b"agent", b"authorities"));
+        assert_ne!(stamp, inputs(&kernel, b"another agent", b"authorities"));
+        assert_ne!(stamp, inputs(&kernel, b"agent", b"other authorities"));
     }
 
     #[test]

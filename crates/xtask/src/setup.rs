@@ -64,11 +64,14 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Makes the machine ready; quick when it is.
 pub(crate) fn ensure(lab: &LabDir) -> Result<()> {
     let all: Vec<&str> = QEMU.iter().chain(PACKAGES).copied().collect();
-    let missing = missing_packages(&all)?;
-    if !missing.is_empty() {
-        install_packages(&missing)?;
-    }
+    ensure_packages(&all)?;
     ensure_venv(lab)
+}
+
+/// Installs those Debian packages that are missing.
+pub(crate) fn ensure_packages(wanted: &[&str]) -> Result<()> {
+    let missing = missing_packages(wanted)?;
+    if missing.is_empty() { Ok(()) } else { install_packages(&missing) }
 }
 
 fn missing_packages<'a>(wanted: &[&'a str]) -> Result<Vec<&'a str>> {
@@ -149,7 +152,7 @@ fn codename(os_release: &str) -> Option<String> {
 }
 
 /// The mirror that this machine's apt uses for Debian itself.
-fn debian_mirror() -> Option<String> {
+pub(crate) fn debian_mirror() -> Option<String> {
     let deb822 = std::fs::read_to_string("/etc/apt/sources.list.d/debian.sources").unwrap_or_default();
     let one_line = std::fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
     mirror_in(&deb822, &one_line)
