@@ -137,7 +137,9 @@ impl From<DbError> for ApiError {
         let status = match &error {
             DbError::Duplicate { .. } | DbError::Conflict { .. } => StatusCode::CONFLICT,
             DbError::NotFound { .. } | DbError::MarkerNotFound { .. } => StatusCode::NOT_FOUND,
-            DbError::MissingReference { .. } | DbError::TooManyValues { .. } => StatusCode::BAD_REQUEST,
+            DbError::MissingReference { .. } | DbError::TooManyValues { .. } | DbError::InUse { .. } => {
+                StatusCode::BAD_REQUEST
+            }
             error if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -11,6 +11,7 @@ use crate::v1::{
     node_maintenance, node_management, node_power, node_progress, node_provision, node_show, node_traits,
     node_update, node_vifs, port_update, ports, ramdisk, root,
 };
+use crate::v1::{chassis, portgroup_update, portgroups, volume, volume_connectors, volume_targets};
 use crate::v1::{deploy_templates, events, inspection_rules, node_children, node_inventory};
 use crate::v1::{runbook_traits, runbooks, shards};
 
@@ -92,6 +93,11 @@ routes! {
     GET "/v1/nodes/{node_ident}/progress" node_progress::show;
     GET "/v1/nodes/{node_ident}/inventory" node_inventory::show;
     GET "/v1/nodes/{node_ident}/children" node_children::list;
+    GET "/v1/nodes/{node_ident}/portgroups" portgroups::list_of_node;
+    GET "/v1/nodes/{node_ident}/portgroups/detail" portgroups::detail_of_node;
+    GET "/v1/nodes/{node_ident}/volume" volume::of_node;
+    GET "/v1/nodes/{node_ident}/volume/connectors" volume_connectors::list_of_node;
+    GET "/v1/nodes/{node_ident}/volume/targets" volume_targets::list_of_node;
 
     GET "/v1/ports" ports::list;
     POST "/v1/ports" ports::create;
@@ -99,6 +105,36 @@ routes! {
     GET "/v1/ports/{port_ident}" ports::show;
     PATCH "/v1/ports/{port_ident}" port_update::update;
     DELETE "/v1/ports/{port_ident}" port_update::delete;
+
+    GET "/v1/portgroups" portgroups::list;
+    POST "/v1/portgroups" portgroups::create;
+    GET "/v1/portgroups/detail" portgroups::detail;
+    GET "/v1/portgroups/{portgroup_ident}" portgroups::show;
+    PATCH "/v1/portgroups/{portgroup_ident}" portgroup_update::update;
+    DELETE "/v1/portgroups/{portgroup_ident}" portgroup_update::delete;
+    GET "/v1/portgroups/{portgroup_ident}/ports" ports::list_of_portgroup;
+    GET "/v1/portgroups/{portgroup_ident}/ports/detail" ports::detail_of_portgroup;
+
+    GET "/v1/chassis" chassis::list;
+    POST "/v1/chassis" chassis::create;
+    GET "/v1/chassis/detail" chassis::detail;
+    GET "/v1/chassis/{chassis_uuid}" chassis::show;
+    PATCH "/v1/chassis/{chassis_uuid}" chassis::update;
+    DELETE "/v1/chassis/{chassis_uuid}" chassis::delete;
+    GET "/v1/chassis/{chassis_uuid}/nodes" chassis::nodes;
+    GET "/v1/chassis/{chassis_uuid}/nodes/detail" chassis::nodes_detail;
+
+    GET "/v1/volume" volume::root;
+    GET "/v1/volume/connectors" volume_connectors::list;
+    POST "/v1/volume/connectors" volume_connectors::create;
+    GET "/v1/volume/connectors/{uuid}" volume_connectors::show;
+    PATCH "/v1/volume/connectors/{uuid}" volume_connectors::update;
+    DELETE "/v1/volume/connectors/{uuid}" volume_connectors::delete;
+    GET "/v1/volume/targets" volume_targets::list;
+    POST "/v1/volume/targets" volume_targets::create;
+    GET "/v1/volume/targets/{uuid}" volume_targets::show;
+    PATCH "/v1/volume/targets/{uuid}" volume_targets::update;
+    DELETE "/v1/volume/targets/{uuid}" volume_targets::delete;
 
     GET "/v1/drivers" drivers::list;
     GET "/v1/drivers/{driver_name}" drivers::show;

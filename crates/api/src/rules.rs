@@ -32,7 +32,7 @@ const WIRABLE: [S; 4] = [S::Enroll, S::Inspecting, S::InspectWait, S::Manageable
 /// States in which it may be deleted.
 const DELETABLE: [S; 4] = [S::AdoptFailed, S::Available, S::Enroll, S::Manageable];
 
-fn conflict(node: &Node, what: &str) -> ApiError {
+pub(crate) fn conflict(node: &Node, what: &str) -> ApiError {
     ApiError::conflict(format!("Node {} is in state '{}': {what}.", node.uuid, node.provision_state))
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn may_patch(node: &Node, patch: &Patch, version: Version) -> Result<
 }
 
 /// Whether an inspection under way lets objects of the node be patched.
-fn may_patch_inspecting(node: &Node, version: Version) -> Result<(), ApiError> {
+pub(crate) fn may_patch_inspecting(node: &Node, version: Version) -> Result<(), ApiError> {
     if node.provision_state == S::Inspecting && version.at_least(const { since("inspect-wait") }) {
         return Err(conflict(node, "it cannot be updated until that is over"));
     }
@@ -169,6 +169,11 @@ pub(crate) fn may_change_boot_mode(node: &Node) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Whether the wiring of the node may be changed: which ports and portgroups it has, and where they lead.
+pub(crate) fn is_wirable(node: &Node) -> bool {
+    WIRABLE.contains(&node.provision_state) || node.maintenance
+}
+
 /// Whether a port of `node` may be changed from `before` to `after`.
 pub(crate) fn may_change_port(
     node: &Node,
@@ -181,7 +186,7 @@ pub(crate) fn may_change_port(
         || before.pxe_enabled != after.pxe_enabled
         || before.local_link_connection != after.local_link_connection
         || before.physical_network != after.physical_network;
-    if rewired && !WIRABLE.contains(&node.provision_state) && !node.maintenance {
+    if rewired && !is_wirable(node) {
         return Err(conflict(node, "the wiring of its ports cannot be changed now"));
     }
     let in_use = node.provision_state == S::Active || node.instance_uuid.is_some();

@@ -1,6 +1,7 @@
 //! Handlers of version 1, one file per resource or concern of nodes.
 
 pub(crate) mod agent_progress;
+pub(crate) mod chassis;
 pub(crate) mod conductors;
 pub(crate) mod deploy_templates;
 pub(crate) mod drivers;
@@ -23,9 +24,14 @@ pub(crate) mod node_traits;
 pub(crate) mod node_update;
 pub(crate) mod node_vifs;
 pub(crate) mod port_update;
+pub(crate) mod portgroup_update;
+pub(crate) mod portgroups;
 pub(crate) mod ports;
 pub(crate) mod ramdisk;
 pub(crate) mod root;
 pub(crate) mod runbook_traits;
 pub(crate) mod runbooks;
 pub(crate) mod shards;
+pub(crate) mod volume;
+pub(crate) mod volume_connectors;
+pub(crate) mod volume_targets;

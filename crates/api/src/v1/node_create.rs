@@ -5,6 +5,7 @@ use http::StatusCode;
 use microversion::since;
 use model::{Node, ProvisionState, Timestamp};
 
+use super::chassis::check_chassis;
 use crate::error::ApiError;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
@@ -17,6 +18,7 @@ pub(crate) async fn create(request: Request) -> Answer {
     set_fields(&NODE, &mut node, request.json_object()?, request.version)?;
     request.authorise("baremetal:node:create", Some(&node))?;
     prepare(&request, &mut node)?;
+    check_chassis(&request, &node).await?;
     check_parent(&request, &node).await?;
     request.conductor_of(&node, StatusCode::BAD_REQUEST)?;
     let node = request.state.db.create_node(node).await?;
@@ -40,16 +42,7 @@ fn prepare(request: &Request, node: &mut Node) -> Result<(), ApiError> {
     }
     let hardware = interfaces::hardware_type(&*request.state.conductors, &node.driver)?;
     interfaces::complete(node, &hardware)?;
-    rules::reasons_have_causes(node)?;
-    check_chassis(node)
-}
-
-/// A chassis has to be there; there are none yet.
-pub(crate) fn check_chassis(node: &Node) -> Result<(), ApiError> {
-    match node.chassis_uuid {
-        Some(chassis) => Err(ApiError::bad_request(format!("Chassis {chassis} could not be found."))),
-        None => Ok(()),
-    }
+    rules::reasons_have_causes(node)
 }
 
 /// The node that `node` is part of has to be there, visible, another one, and of the same owner.

@@ -5,7 +5,8 @@ use http::StatusCode;
 use microversion::since;
 use model::{InterfaceKind, Node};
 
-use super::node_create::{check_chassis, check_parent};
+use super::chassis::check_chassis;
+use super::node_create::check_parent;
 use crate::error::ApiError;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
@@ -24,6 +25,9 @@ pub(crate) async fn update(request: Request) -> Answer {
     }
     let node = request.find_node(request.param("node_ident")).await?;
     authorise(&request, &patch, &node)?;
+    if patch.touches("chassis_uuid") {
+        check_chassis(&request, &plan(&request, &patch, reset, &node)?).await?;
+    }
     if patch.touches("parent_node") {
         check_parent(&request, &plan(&request, &patch, reset, &node)?).await?;
     }
@@ -50,7 +54,7 @@ fn plan(request: &Request, patch: &Patch, reset: bool, before: &Node) -> Result<
     rules::settle(before, &mut after);
     rules::may_change(before, &after)?;
     if after.chassis_uuid != before.chassis_uuid {
-        check_unset_chassis(request, &after)?;
+        may_unset_chassis(request, &after)?;
     }
     if after.driver != before.driver || after.conductor_group != before.conductor_group {
         request.conductor_of(&after, StatusCode::BAD_REQUEST)?;
@@ -79,9 +83,9 @@ fn choose_interfaces(
     interfaces::complete(after, &hardware)
 }
 
-fn check_unset_chassis(request: &Request, after: &Node) -> Result<(), ApiError> {
+fn may_unset_chassis(request: &Request, after: &Node) -> Result<(), ApiError> {
     if after.chassis_uuid.is_none() && !request.version.at_least(const { since("unset-chassis") }) {
         return Err(ApiError::not_acceptable("/chassis_uuid: it cannot be removed in this API version"));
     }
-    check_chassis(after)
+    Ok(())
 }

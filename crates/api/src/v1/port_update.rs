@@ -6,11 +6,12 @@ use http::StatusCode;
 use model::{Node, NodeUuid, Port};
 use uuid::Uuid;
 
-use super::ports::{check_portgroup, find_port};
+use super::portgroups::check_portgroup;
+use super::ports::find_port;
 use crate::error::ApiError;
 use crate::reply::{Answer, Reply};
 use crate::request::{Request, no_node};
-use crate::{rules, store};
+use crate::{part_rules, rules, store};
 
 /// How often a change is decided anew because somebody else was faster.
 const CONFLICT_TRIES: usize = 16;
@@ -26,6 +27,9 @@ pub(crate) async fn update(request: Request) -> Answer {
         request.authorise_node("baremetal:port:update", &node)?;
         let after = plan(&request, &patch, &node, &port)?;
         check_new_node(&request, &node, &after).await?;
+        if (after.portgroup_uuid, after.node_uuid) != (port.portgroup_uuid, port.node_uuid) {
+            check_portgroup(&request, &after).await?;
+        }
         if after != port {
             store::wait_unlocked(&request.state, node).await?;
             match request.state.db.update_port(&port, after).await {
@@ -48,10 +52,8 @@ pub(crate) async fn update(request: Request) -> Answer {
 fn plan(request: &Request, patch: &Patch, node: &Node, before: &Port) -> Result<Port, ApiError> {
     let after = request.with_context(true, |cx| patch.apply(&PORT, before, cx))?;
     rules::may_change_port(node, before, &after, request.version)?;
+    part_rules::may_change_network(before, &after, request.version)?;
     check_port(&after)?;
-    if after.portgroup_uuid != before.portgroup_uuid {
-        check_portgroup(&after)?;
-    }
     Ok(after)
 }
 

@@ -4,10 +4,11 @@ use api_types::{Invalid, PORT, Shape, check_port, create as set_fields};
 use db::{PortFilter, PortKey, PortQuery, PortSort};
 use http::StatusCode;
 use microversion::since;
-use model::{MacAddr, Node, Port, PortUuid, PortgroupUuid, Timestamp, validate_logical_name};
+use model::{MacAddr, Node, NodeUuid, Port, PortUuid, PortgroupUuid, Timestamp, validate_logical_name};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::portgroups::{check_portgroup, find_portgroup};
 use crate::error::ApiError;
 use crate::page::{self, PAGE_PARAMS, Page};
 use crate::reply::{Answer, Reply};
@@ -20,24 +21,39 @@ const FILTERS: [&str; 7] =
 
 /// `GET /v1/ports`
 pub(crate) async fn list(request: Request) -> Answer {
-    answer(request, false, None).await
+    answer(request, false, Holder::Nothing).await
 }
 
 /// `GET /v1/ports/detail`
 pub(crate) async fn detail(request: Request) -> Answer {
-    answer(request, true, None).await
+    answer(request, true, Holder::Nothing).await
 }
 
 /// `GET /v1/nodes/{node_ident}/ports`
 pub(crate) async fn list_of_node(request: Request) -> Answer {
     let node = request.node("baremetal:node:get").await?;
-    answer(request, false, Some(node)).await
+    answer(request, false, Holder::Node(node.uuid)).await
 }
 
 /// `GET /v1/nodes/{node_ident}/ports/detail`
 pub(crate) async fn detail_of_node(request: Request) -> Answer {
     let node = request.node("baremetal:node:get").await?;
-    answer(request, true, Some(node)).await
+    answer(request, true, Holder::Node(node.uuid)).await
+}
+
+/// `GET /v1/portgroups/{portgroup_ident}/ports`
+pub(crate) async fn list_of_portgroup(request: Request) -> Answer {
+    of_portgroup(request, false).await
+}
+
+/// `GET /v1/portgroups/{portgroup_ident}/ports/detail`
+pub(crate) async fn detail_of_portgroup(request: Request) -> Answer {
+    of_portgroup(request, true).await
+}
+
+async fn of_portgroup(request: Request, detail: bool) -> Answer {
+    let portgroup = find_portgroup(&request, request.param("portgroup_ident")).await?;
+    answer(request, detail, Holder::Portgroup(portgroup.uuid)).await
 }
 
 /// Single ports are not found below their node.
@@ -45,7 +61,14 @@ pub(crate) async fn not_below_node(_: Request) -> Answer {
     Err(ApiError::bad_request("Ports are read below their node as a list only; use /v1/ports."))
 }
 
-async fn answer(request: Request, detail: bool, node: Option<Node>) -> Answer {
+/// What a list of ports stands below in the path.
+enum Holder {
+    Nothing,
+    Node(NodeUuid),
+    Portgroup(PortgroupUuid),
+}
+
+async fn answer(request: Request, detail: bool, below: Holder) -> Answer {
     request.authorise("baremetal:port:list", None)?;
     let names: Vec<&str> =
         PAGE_PARAMS[..if detail { 4 } else { 6 }].iter().chain(&FILTERS).copied().collect();
@@ -53,7 +76,7 @@ async fn answer(request: Request, detail: bool, node: Option<Node>) -> Answer {
     let page = Page::read(&request, &PORT, detail)?;
     let query = PortQuery {
         visible_to: request.scope(),
-        filter: filter(&request, node).await?,
+        filter: filter(&request, below).await?,
         sort_key: PortSort::from_field(&page.sort_key).ok_or_else(|| page.unsortable())?,
         descending: page.descending,
         marker: page.uuid_marker()?.map(PortUuid::from_uuid),
@@ -64,11 +87,14 @@ async fn answer(request: Request, detail: bool, node: Option<Node>) -> Answer {
     request.list((&PORT, "ports"), &page, &ports, marker)
 }
 
-async fn filter(request: &Request, node: Option<Node>) -> Result<PortFilter, ApiError> {
+async fn filter(request: &Request, below: Holder) -> Result<PortFilter, ApiError> {
     let query = &request.query;
     let named = query.text("node").or_else(|| query.text("node_uuid"));
-    let holders =
-        [named.is_some() || node.is_some(), query.get("portgroup").is_some(), query.get("shard").is_some()];
+    let holders = [
+        named.is_some() || matches!(below, Holder::Node(_)),
+        query.get("portgroup").is_some() || matches!(below, Holder::Portgroup(_)),
+        query.get("shard").is_some(),
+    ];
     if holders.into_iter().filter(|given| *given).count() > 1 {
         return Err(ApiError::forbidden(
             "Ports are listed by node, portgroup or shard, by one of them at a time.",
@@ -81,19 +107,22 @@ async fn filter(request: &Request, node: Option<Node>) -> Result<PortFilter, Api
             "conductor_groups: it cannot be combined with node, portgroup or address",
         ));
     }
-    let node = match (node, named) {
-        (Some(node), _) => Some(node),
-        (None, Some(ident)) => Some(request.find_node(&ident).await?),
-        (None, None) => None,
+    let node = match (&below, named) {
+        (Holder::Node(node), _) => Some(*node),
+        (_, Some(ident)) => Some(request.find_node(&ident).await?.uuid),
+        (_, None) => None,
     };
-    let portgroup =
-        query.get("portgroup").map(|ident| Uuid::parse_str(ident).map_err(|_| no_portgroup(ident)));
+    let portgroup = match (&below, query.get("portgroup")) {
+        (Holder::Portgroup(portgroup), _) => Some(*portgroup),
+        (_, Some(ident)) => Some(find_portgroup(request, ident).await?.uuid),
+        (_, None) => None,
+    };
     Ok(PortFilter {
-        nodes: node.map(|node| vec![node.uuid]),
+        nodes: node.map(|node| vec![node]),
         addresses: query
             .parsed("address", "an Ethernet address such as 52:54:00:12:34:56", |text| text.parse().ok())?
             .map(|address| vec![address]),
-        portgroup_uuid: portgroup.transpose()?.map(PortgroupUuid::from_uuid),
+        portgroup_uuid: portgroup,
         shards: query.list("shard"),
         description_contains: query.text("description_contains"),
         conductor_groups: groups.map(|groups| groups.iter().map(|group| group.to_lowercase()).collect()),
@@ -139,7 +168,7 @@ pub(crate) async fn create(request: Request) -> Answer {
     let mut port = Port::new(node.uuid, MacAddr::new([0; 6]), Timestamp::now());
     set_fields(&PORT, &mut port, body, request.version)?;
     check_port(&port)?;
-    check_portgroup(&port)?;
+    check_portgroup(&request, &port).await?;
     store::wait_unlocked(&request.state, node).await?;
     let port = request.state.db.create_port(port).await?;
     let body = request.object(&PORT, &Shape::Full, &port)?;
@@ -161,19 +190,4 @@ async fn node_of(request: &Request, body: &mut Map<String, Value>) -> Result<Nod
         return Err(Invalid::at("/node_uuid", "expected a UUID").into());
     }
     request.find_node(ident).await.map_err(|error| error.with_status(StatusCode::BAD_REQUEST))
-}
-
-/// A bond has to be there; there are none yet.
-pub(super) fn check_portgroup(port: &Port) -> Result<(), ApiError> {
-    match port.portgroup_uuid {
-        Some(uuid) => Err(no_portgroup(&uuid.to_string()).with_status(StatusCode::BAD_REQUEST)),
-        None => Ok(()),
-    }
-}
-
-fn no_portgroup(ident: &str) -> ApiError {
-    ApiError::not_found(format!(
-        "Portgroup {} could not be found.",
-        ident.chars().take(300).collect::<String>()
-    ))
 }

@@ -1,19 +1,33 @@
-//! Every field of nodes and ports at every version where reading, creating or patching it changes.
+//! Every field of nodes, chassis and of what nodes have, at every version where reading, creating or patching it changes.
 
+use model::Node;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::fixture::{NEWEST, Site, address, ranges};
+use crate::parts;
 
 const OBSERVED: &str = include_str!("../../../../contract/extra/field_write_status_by_version.tsv");
 const FIELDS: &str = include_str!("../../../../contract/fields.tsv");
+
+/// The resources, where they are, and the first version that has them.
+const RESOURCES: [(&str, &str, u16); 6] = [
+    ("node", "/v1/nodes", 1),
+    ("port", "/v1/ports", 1),
+    ("portgroup", "/v1/portgroups", 23),
+    ("chassis", "/v1/chassis", 1),
+    ("volume_connector", "/v1/volume/connectors", 32),
+    ("volume_target", "/v1/volume/targets", 32),
+];
+
+fn place(resource: &str) -> Option<(&'static str, u16)> {
+    RESOURCES.into_iter().find(|(name, ..)| *name == resource).map(|(_, path, first)| (path, first))
+}
 
 /// Where we answer otherwise than was observed, and why.
 fn exception(resource: &str, operation: &str, field: &str) -> Option<&'static str> {
     match (resource, operation, field) {
         ("node", "create", "owner") => Some("an administrator may name the owner of a new node"),
-        ("node", _, "chassis_uuid") => Some("there are no chassis yet, so none can be named"),
-        ("port", _, "portgroup_uuid") => Some("there are no portgroups yet, so none can be named"),
         _ => None,
     }
 }
@@ -25,7 +39,7 @@ async fn writing_answers_as_observed_at_the_ends_of_every_range() {
     for row in OBSERVED.lines().skip(1) {
         let cells: Vec<&str> = row.split('\t').collect();
         let (resource, operation, field) = (cells[0], cells[1], cells[2]);
-        if !["node", "port"].contains(&resource) || exception(resource, operation, field).is_some() {
+        if place(resource).is_none() || exception(resource, operation, field).is_some() {
             continue;
         }
         rows += 1;
@@ -39,25 +53,25 @@ async fn writing_answers_as_observed_at_the_ends_of_every_range() {
             }
         }
     }
-    assert!(rows > 100, "{rows}");
+    assert!(rows > 160, "{rows}");
 }
 
 async fn create(site: &Site, resource: &str, field: &str, minor: u16) -> (u16, String) {
-    let mut body = json!({});
-    if resource == "node" {
-        body["driver"] = json!("fake-hardware");
-    } else {
-        let holder = if field == "node_ident" { "node_ident" } else { "node_uuid" };
-        body[holder] = json!(site.node(|_| ()).await.uuid);
-        body["address"] = json!(address().to_string());
-    }
+    let node = site.node(|_| ()).await;
+    let path = place(resource).unwrap().0;
+    let mut body = match resource {
+        "node" => json!({"driver": "fake-hardware"}),
+        "port" if field == "node_ident" => json!({"node_ident": node.uuid, "address": address().to_string()}),
+        "port" => json!({"node_uuid": node.uuid, "address": address().to_string()}),
+        _ => parts::body(path, &node),
+    };
     if field == "retired_reason" {
         body["retired"] = json!(true);
     }
     if body.get(field).is_none() {
-        body[field] = value(site, resource, field).await;
+        body[field] = value(site, resource, field, &node).await;
     }
-    let answer = site.call("POST", &format!("/v1/{resource}s"), minor, body).await;
+    let answer = site.call("POST", path, minor, body).await;
     (answer.code(), answer.text)
 }
 
@@ -69,23 +83,33 @@ async fn patch(site: &Site, resource: &str, field: &str, minor: u16) -> (u16, St
             }
             node.protected = field == "protected_reason";
             node.retired = field == "retired_reason";
+            node.power_state = Some(model::PowerState::Off);
         })
         .await;
-    let path = match resource {
-        "node" => format!("/v1/nodes/{}", node.uuid),
-        _ => format!("/v1/ports/{}", site.port(&node).await.uuid),
-    };
-    let value = value(site, resource, field).await;
+    let path = one(site, resource, &node).await;
+    let value = value(site, resource, field, &node).await;
     let body = json!([{"op": "replace", "path": format!("/{field}"), "value": value}]);
     let answer = site.call("PATCH", &path, minor, body).await;
     (answer.code(), answer.text)
 }
 
-async fn value(site: &Site, resource: &str, field: &str) -> Value {
+/// The path of a stored object that belongs to `node`.
+async fn one(site: &Site, resource: &str, node: &Node) -> String {
+    match resource {
+        "node" => format!("/v1/nodes/{}", node.uuid),
+        "port" => format!("/v1/ports/{}", site.port(node).await.uuid),
+        _ => parts::stored(site, place(resource).unwrap().0, node).await,
+    }
+}
+
+async fn value(site: &Site, resource: &str, field: &str, node: &Node) -> Value {
     match field {
+        "chassis_uuid" => uuid_of(&parts::stored(site, "/v1/chassis", node).await),
+        "portgroup_uuid" => uuid_of(&parts::stored(site, "/v1/portgroups", node).await),
+        "boot_index" => json!(7),
         "driver" => json!("fake-hardware"),
         "parent_node" | "node_uuid" => json!(site.node(|_| ()).await.uuid),
-        "uuid" | "instance_uuid" => json!(Uuid::new_v4()),
+        "uuid" | "instance_uuid" | "connector_id" => json!(Uuid::new_v4()),
         "name" => json!(format!("n-{}", &Uuid::new_v4().to_string()[..8])),
         "address" => json!(address().to_string()),
         "boot_mode" => json!("uefi"),
@@ -97,6 +121,8 @@ async fn value(site: &Site, resource: &str, field: &str) -> Value {
         | "protected"
         | "secure_boot"
         | "pxe_enabled"
+        | "standalone_ports_supported"
+        | "dynamic_portgroup"
         | "available_for_dynamic_portgroup" => json!(true),
         "is_smartnic" => json!(false),
         "driver_info"
@@ -112,27 +138,28 @@ async fn value(site: &Site, resource: &str, field: &str) -> Value {
     }
 }
 
+/// The last part of a path.
+fn uuid_of(path: &str) -> Value {
+    json!(path.rsplit('/').next())
+}
+
 #[tokio::test]
 async fn reading_shows_each_field_from_its_version_on() {
     let site = Site::new().await;
     let node = site.node(|_| ()).await;
-    let port = site.port(&node).await;
     for row in FIELDS.lines().skip(1) {
         let cells: Vec<&str> = row.split('\t').collect();
-        let path = match cells[0] {
-            "node" => format!("/v1/nodes/{}", node.uuid),
-            "port" => format!("/v1/ports/{}", port.uuid),
-            _ => continue,
-        };
+        let Some((_, first)) = place(cells[0]) else { continue };
         let Some(min) = cells[3].strip_prefix("1.").map(|minor| minor.parse::<u16>().unwrap()) else {
             continue;
         };
+        let path = one(&site, cells[0], &node).await;
         let shows =
             async |minor| site.call("GET", &path, minor, Value::Null).await.json().get(cells[1]).is_some();
         assert!(shows(min).await && shows(NEWEST).await, "{row}");
         let named = format!("{path}?fields={}", cells[1]);
         assert_eq!(site.call("GET", &named, min.max(8), Value::Null).await.code(), 200, "{row}");
-        if min > 1 {
+        if min > first {
             assert!(!shows(min - 1).await, "{row}");
             assert_eq!(site.call("GET", &named, min - 1, Value::Null).await.code(), 406, "{row}");
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod auth;
+mod chassis;
 mod clients;
 mod conductors;
 mod contract;
@@ -12,8 +13,11 @@ mod fixture;
 mod lists;
 mod masking;
 mod nodes;
+mod parts;
 mod patches;
 mod plans;
+mod portgroups;
 mod ports;
 mod serving;
 mod versions;
+mod volumes;
