@@ -4,7 +4,7 @@ use model::{InspectionRule, InspectionRuleUuid, JsonList, MAIN_PHASE};
 use serde_json::Value;
 
 use crate::link::write_object_links;
-use crate::value::{flag, kind_of, text_up_to, uuid};
+use crate::value::{flag, integer, kind_of, text_up_to, uuid};
 use crate::{Context, Field, Invalid, Json, Resource, Writer};
 
 /// Inspection rules.
@@ -83,7 +83,7 @@ const FIELDS: &[Row] = &[
         .short(),
     Row::new("priority", Json::Integer.only(), 96, "0", |r, _, w| w.opt_int(Some(r.priority)))
         .writable(1, 1, |r, v, _| {
-            let priority = v.as_i64().unwrap_or(0);
+            let priority = integer(&v).unwrap_or(0);
             if !(0..=MAX_PRIORITY).contains(&priority) {
                 return Err(Invalid::at("/priority", format!("expected 0 to {MAX_PRIORITY}")).into());
             }

@@ -26,6 +26,15 @@ pub fn flag_text(word: &str) -> Option<bool> {
     }
 }
 
+/// Reads a whole number that may be written as a string, as the command line does.
+pub(crate) fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(digits) => digits.trim().parse().ok(),
+        _ => None,
+    }
+}
+
 /// What a value is, for messages.
 pub(crate) fn kind_of(value: &Value) -> &'static str {
     match value {
@@ -53,7 +62,7 @@ pub(crate) fn check_type<T>(field: &Field<T>, value: &Value) -> Result<(), Inval
             (value.as_array().is_some_and(|list| list.iter().all(Value::is_string)), "a list of strings")
         }
         Json::List(_) => (value.is_array(), "a list"),
-        Json::Integer => (value.is_i64(), "a whole number"),
+        Json::Integer => (integer(value).is_some(), "a whole number"),
         Json::Time | Json::Links | Json::LinkLists => (false, "nothing: it cannot be set"),
     };
     if fits || value.is_null() {

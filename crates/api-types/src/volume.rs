@@ -67,7 +67,7 @@ const CONNECTOR_FIELDS: &[Connector] = &[
 const TARGET_FIELDS: &[Target] = &[
     Target::new("boot_index", Json::Integer.only(), 32, "required", |t, _, w| w.opt_int(Some(t.boot_index)))
         .writable(1, 1, |t, v, _| {
-            t.boot_index = v.as_i64().unwrap_or_default();
+            t.boot_index = crate::value::integer(&v).unwrap_or_default();
             Ok(())
         })
         .short(),

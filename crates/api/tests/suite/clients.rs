@@ -84,6 +84,46 @@ async fn the_command_line() {
 }
 
 #[tokio::test]
+async fn the_command_line_for_plans() {
+    let site = Site::new().await;
+    let url = start(&site).await;
+    let run = async |line: &str| baremetal(&url, &line.split(' ').collect::<Vec<_>>()).await;
+    let steps = r#"[{"interface":"bios","step":"apply","args":{},"priority":5}]"#;
+    let made = run(&format!("deploy template create CUSTOM_A --steps {steps} --extra rack=a1 -f json")).await;
+    assert_eq!((&made["name"], &made["extra"]), (&json!("CUSTOM_A"), &json!({"rack": "a1"})), "{made}");
+    run("deploy template set CUSTOM_A --name CUSTOM_B").await;
+    let list = run("deploy template list -f json").await;
+    assert_eq!((&list[0]["name"], &list[0]["uuid"]), (&json!("CUSTOM_B"), &made["uuid"]), "{list}");
+    let steps = r#"[{"interface":"bios","step":"apply","args":{},"order":1}]"#;
+    run(&format!("runbook create --name night-shift --steps {steps} -f json")).await;
+    run("runbook trait add night-shift CUSTOM_A CUSTOM_B").await;
+    run("runbook set night-shift --public true").await;
+    let shown = run("runbook show night-shift -f json").await;
+    assert_eq!(
+        (&shown["public"], &shown["traits"]),
+        (&json!(true), &json!(["CUSTOM_A", "CUSTOM_B"])),
+        "{shown}"
+    );
+    let actions = r#"[{"op":"log","args":{"msg":"here"}}]"#;
+    let rule = run(&format!("inspection rule create --actions {actions} --priority 7 -f json")).await;
+    let uuid = rule["uuid"].as_str().unwrap();
+    run(&format!("inspection rule set {uuid} --priority 8")).await;
+    assert_eq!(run(&format!("inspection rule show {uuid} -f json")).await["priority"], 8);
+    run(&format!("inspection rule delete {uuid}")).await;
+    assert_eq!(run("inspection rule list -f json").await, json!([]));
+    let node = run("node create --driver fake-hardware --name n-1 --shard s-1 -f json").await;
+    run(&format!("node create --driver fake-hardware --parent-node {}", node["uuid"].as_str().unwrap()))
+        .await;
+    let children = run("node children list n-1 -f json").await;
+    assert_eq!(children["children"].as_array().unwrap().len(), 1, "{children}");
+    let shards = run("shard list -f json").await;
+    assert_eq!(shards.as_array().unwrap().len(), 2, "{shards}");
+    assert!(shards[1].as_object().unwrap().values().any(|value| value == "s-1"), "{shards}");
+    run("deploy template delete CUSTOM_B").await;
+    run("runbook delete night-shift").await;
+}
+
+#[tokio::test]
 async fn the_command_line_with_a_password() {
     let site = Site::with(options(), |db| Arc::new(HttpBasic::new(db.clone()))).await;
     let hash = bcrypt::hash("s3cret", 4).unwrap();

@@ -362,6 +362,18 @@ async fn sensitive_rules_stay_so() {
 }
 
 #[tokio::test]
+async fn discovery_names_each_collection_from_its_version_on() {
+    let site = Site::new().await;
+    for (name, min) in
+        [("events", 54), ("deploy_templates", 55), ("shards", 82), ("runbooks", 92), ("inspection_rules", 96)]
+    {
+        let shows =
+            async |minor| site.call("GET", "/v1", minor, Value::Null).await.json().get(name).is_some();
+        assert!(shows(min).await && !shows(min - 1).await, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn shards_are_counted() {
     let site = Site::new().await;
     assert_eq!(site.get("/v1/shards").await.json(), json!({"shards": []}));
