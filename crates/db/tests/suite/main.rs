@@ -11,8 +11,8 @@ mod nodes;
 mod paging;
 mod plans;
 mod ports;
-mod resources;
 mod postgres_only;
+mod resources;
 mod server;
 mod sqlite_only;
 
