@@ -44,12 +44,12 @@ async fn the_configuration() {
 
     let mut at = String::new();
     let said = refuses(&site(), |text| {
-        let text = text.replace("hostname =", "callback_timout = 60\nhostname =");
-        at = line(&text, "callback_timout");
+        let text = text.replace("hostname =", "callback_time_out = 60\nhostname =");
+        at = line(&text, "callback_time_out");
         text
     })
     .await;
-    says(&said, &["callback_timout", &at, "callback_timeout", "docs/reference/configuration.md"]);
+    says(&said, &["callback_time_out", &at, "callback_timeout", "docs/reference/configuration.md"]);
     assert_eq!(said.matches("unknown field").count(), 1, "told once: {said}");
 
     let said = refuses(&site(), |text| text.replace("auth = \"noauth\"", "auth = \"none\"")).await;
