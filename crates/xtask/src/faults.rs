@@ -19,6 +19,8 @@ use tokio::time::Instant;
 /// The machine's disk. Agents take none of less than 4 GiB.
 const DISK_GIB: u32 = 5;
 const MIB: u64 = 1 << 20;
+/// The folder of images, with the number of the process that made it.
+const FOLDER: &str = "faults-";
 /// From the failure to the machine being off.
 const OFF_LIMIT: Duration = Duration::from_mins(2);
 
@@ -174,7 +176,8 @@ impl Images {
     fn make(dir: &LabDir) -> Result<Self> {
         let good = image::ensure(dir, ImageFormat::Qcow2)?;
         let large = image::large(dir)?;
-        let name = format!("faults-{}", std::process::id());
+        sweep(&dir.images());
+        let name = format!("{FOLDER}{}", std::process::id());
         let folder = dir.images().join(&name);
         fs::create_dir_all(&folder)?;
         let (stretched, spoilt_file) = (folder.join("stretched.qcow2"), folder.join("spoilt.raw"));
@@ -202,8 +205,36 @@ impl Images {
     }
 }
 
+/// Removes what runs left behind that were killed.
+fn sweep(images: &Path) {
+    for entry in fs::read_dir(images).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.strip_prefix(FOLDER).is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+}
+
 impl Drop for Images {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_leftovers_are_removed() {
+        let images = tempfile::tempdir().unwrap();
+        let own = format!("{FOLDER}{}", std::process::id());
+        // Process numbers end below 2^22.
+        for folder in ["other", &own, "faults-99999999"] {
+            fs::create_dir(images.path().join(folder)).unwrap();
+        }
+        sweep(images.path());
+        let there = |folder: &str| images.path().join(folder).exists();
+        assert!(there("other") && there(&own) && !there("faults-99999999"));
     }
 }
