@@ -16,6 +16,10 @@ pub(crate) struct ApiError {
     allow: Option<HeaderValue>,
 }
 
+/// Goes with answers to requests that routing refused.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoundByRouting;
+
 /// How the body tells the failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -109,6 +113,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::PAYLOAD_TOO_LARGE {
             // The rest of the body is not read, so the connection cannot be used again: clients have to know.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.shape == Shape::Routing {
+            response.extensions_mut().insert(FoundByRouting);
         }
         if let Some(methods) = self.allow {
             response.headers_mut().insert(ALLOW, methods);

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::auth::{Caller, Refusal};
-use crate::error::ApiError;
+use crate::error::{ApiError, FoundByRouting};
 use crate::query::Query;
 use crate::request::Request;
 use crate::routes::{ROUTES, Route};
@@ -91,7 +91,8 @@ async fn run(
     if !gate.admits(known.version) {
         let status = StatusCode::from_u16(gate.below).unwrap_or(StatusCode::NOT_FOUND);
         let text = format!("This needs API version 1.{}; this request asks for {}.", gate.min, known.version);
-        return ApiError::routing(status, text).into_response();
+        return if is_looked_up(row) { ApiError::routing(status, text) } else { ApiError::new(status, text) }
+            .into_response();
     }
     let body = match body::read(payload, body::limit_of(row.path)).await {
         Ok(body) => body,
@@ -108,6 +109,13 @@ async fn run(
         body,
     };
     (row.handler)(request).await.into_response()
+}
+
+/// Whether a version that lacks the route is told so in the manner of routing: so it is for collections below a node,
+/// which are looked up. All else tells it in the manner of handlers.
+fn is_looked_up(row: &Route) -> bool {
+    let below = row.path.strip_prefix("/v1/nodes/{node_ident}/");
+    below.is_some_and(|rest| !rest.starts_with("states/") && !rest.starts_with("management/"))
 }
 
 /// Takes a request from the socket to an answer with every header it should have.
@@ -128,8 +136,12 @@ async fn front(state: Arc<ApiState>, inner: Router, request: HttpRequest) -> Res
     });
     let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros());
     span.in_scope(|| tracing::info!(status, micros, "answered"));
+    // What routing refuses never came to know its version.
+    let is_lost = negotiated.is_ok() && response.extensions().get::<FoundByRouting>().is_some();
     let headers = response.headers_mut();
-    version_headers(headers, &negotiated, state.options.max_version);
+    if !is_lost {
+        version_headers(headers, &negotiated, state.options.max_version);
+    }
     for name in REQUEST_ID_HEADERS {
         if let Ok(value) = HeaderValue::try_from(&id) {
             headers.insert(name, value);
@@ -157,7 +169,10 @@ async fn answer(
         }
     };
     if let Err(error) = negotiated {
-        return ApiError::routing(StatusCode::NOT_ACCEPTABLE, error.to_string()).into_response();
+        let (status, text) = (StatusCode::NOT_ACCEPTABLE, error.to_string());
+        // The root has no versions, and tells about headers that name none in the manner of handlers.
+        return if path == "/" { ApiError::new(status, text) } else { ApiError::routing(status, text) }
+            .into_response();
     }
     if !accepts_json(request.headers()) {
         let text = "Only application/json can be sent.";
@@ -187,7 +202,10 @@ fn rewrite(request: &mut HttpRequest, path: &str) -> Result<(), ApiError> {
 }
 
 fn negotiated(headers: &HeaderMap, max: Version) -> Result<Version, NegotiationError> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    // An empty header is none.
+    let text = |name: &str| {
+        headers.get(name).map(|value| value.to_str().unwrap_or("?")).filter(|text| !text.is_empty())
+    };
     let shared: Vec<&str> =
         headers.get_all(OPENSTACK_HEADER).iter().filter_map(|value| value.to_str().ok()).collect();
     let shared = (!shared.is_empty()).then(|| shared.join(","));

@@ -87,7 +87,7 @@ impl Page {
 pub(crate) fn shape(request: &Request, otherwise: Shape) -> Result<Shape, ApiError> {
     let query = &request.query;
     let detail = query.flag("detail")?.unwrap_or(false);
-    match query.get("fields") {
+    match query.joined("fields") {
         Some(_) if detail => Err(ApiError::bad_request("fields and detail exclude each other")),
         Some(names) => Ok(Shape::Named(
             names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),

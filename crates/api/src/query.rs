@@ -41,7 +41,14 @@ impl Query {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The same, owned.
+    /// All values given for `name`, as if they were one list.
+    pub(crate) fn joined(&self, name: &str) -> Option<String> {
+        let values: Vec<&str> =
+            self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(","))
+    }
+
+    /// The last value given for `name`, owned.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
@@ -112,6 +119,8 @@ mod tests {
         assert!(query.flag("c").is_err());
         assert_eq!(query.get("d"), Some(" z"));
         assert!(query.uuid("a").is_err());
+        assert_eq!(Query::parse("f=a,b&x=1&f=c").joined("f").as_deref(), Some("a,b,c"));
+        assert_eq!(query.joined("f"), None);
         assert_eq!(
             Query::parse("x=1&limit=3&marker=m&y=a b").next_page(5, "n"),
             "limit=5&marker=n&x=1&y=a+b"

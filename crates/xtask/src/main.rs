@@ -10,6 +10,7 @@ mod cpio;
 mod crash;
 mod demo;
 mod dev;
+mod diff;
 mod faults;
 mod figures;
 mod image;
@@ -70,6 +71,8 @@ enum Task {
     Ci(ci::CiOptions),
     /// The same as `ci`: all tests, the virtual machines' included
     Test(ci::CiOptions),
+    /// A stock Ironic beside the service: the same requests to both, and what they answer differently
+    Diff(diff::DiffOptions),
     /// Check layers, file sizes, names
     Tidy,
     /// Make the pages of the reference from the program's tables
@@ -108,6 +111,7 @@ fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
         Task::Figures(options) => figures::run(dir, &options),
         Task::Dev(options) => dev::run(dir, &options),
         Task::Ci(options) | Task::Test(options) => ci::check(dir, &options),
+        Task::Diff(options) => diff::run(dir, &options),
         Task::Tidy => tidy::run(),
         Task::Codegen(options) => codegen::run(&options),
         Task::Lab(command) => machines::run(dir, command),

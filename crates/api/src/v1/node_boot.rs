@@ -51,7 +51,7 @@ pub(crate) async fn set_boot_mode(request: Request) -> Answer {
     rules::may_change_boot_mode(&node)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     request.state.conductors.set_boot_mode(node.uuid, mode).await?;
-    Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", node.uuid))))
+    Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", request.param("node_ident")))))
 }
 
 /// `PUT /v1/nodes/{node_ident}/states/secure_boot`
@@ -62,7 +62,7 @@ pub(crate) async fn set_secure_boot(request: Request) -> Answer {
     rules::may_change_boot_mode(&node)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     request.state.conductors.set_secure_boot(node.uuid, on).await?;
-    Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", node.uuid))))
+    Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", request.param("node_ident")))))
 }
 
 /// `PUT /v1/nodes/{node_ident}/states/raid`

@@ -15,7 +15,10 @@ use crate::{interfaces, rules};
 pub(crate) async fn create(request: Request) -> Answer {
     request.no_query()?;
     let mut node = Node::new("", Timestamp::now());
-    set_fields(&NODE, &mut node, request.json_object()?, request.version)?;
+    let mut body = request.json_object()?;
+    // The empty group is the one that nodes have anyway: versions that do not know groups may say so.
+    body.retain(|name, value| name != "conductor_group" || value != "");
+    set_fields(&NODE, &mut node, body, request.version)?;
     request.authorise("baremetal:node:create", Some(&node))?;
     prepare(&request, &mut node)?;
     check_chassis(&request, &node).await?;

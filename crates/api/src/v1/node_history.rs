@@ -42,15 +42,13 @@ pub(crate) async fn show(request: Request) -> Answer {
     request.no_query()?;
     let node = request.node("baremetal:node:history:get").await?;
     let ident = request.param("event_uuid");
-    let uuid = Uuid::parse_str(ident).map_err(|_| {
-        ApiError::bad_request(format!(
-            "Expected a UUID but received {}.",
-            ident.chars().take(64).collect::<String>()
-        ))
-    })?;
+    let missing = || {
+        let shown: String = ident.chars().take(64).collect();
+        ApiError::not_found(format!("Node history record {shown} could not be found."))
+    };
+    let uuid = Uuid::parse_str(ident).map_err(|_| missing())?;
     let entry = request.state.db.history_entry(node.uuid, HistoryUuid::from_uuid(uuid)).await?;
-    let entry = entry
-        .ok_or_else(|| ApiError::not_found(format!("Node history record {uuid} could not be found.")))?;
+    let entry = entry.ok_or_else(missing)?;
     Ok(Reply::json(request.object(&HISTORY, &Shape::Full, &row(node.uuid, entry))?))
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn set_power(request: Request) -> Answer {
     rules::may_change_power(&node, target.end() == PowerState::Off)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     request.state.conductors.set_power(node.uuid, target, timeout).await?;
-    Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", node.uuid))))
+    Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", request.param("node_ident")))))
 }
 
 fn target(request: &Request, body: &Map<String, Value>) -> Result<PowerTarget, ApiError> {

@@ -36,7 +36,7 @@ pub(crate) async fn provision(request: Request) -> Answer {
     judge(&request, &node, verb)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     request.state.conductors.provision(node.uuid, verb, args).await?;
-    Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", node.uuid))))
+    Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", request.param("node_ident")))))
 }
 
 fn verb(request: &Request, body: &Map<String, Value>) -> Result<Verb, ApiError> {

@@ -39,13 +39,13 @@ pub(crate) async fn clear(request: Request) -> Answer {
 pub(crate) async fn add(request: Request) -> Answer {
     request.no_body()?;
     let new = read(&json!(request.param("trait")))?;
-    let node = change(&request, "baremetal:node:traits:set", |node| {
+    change(&request, "baremetal:node:traits:set", |node| {
         let mut traits = node.traits.clone();
         traits.push(new.clone());
         Ok(traits)
     })
     .await?;
-    Ok(Reply::no_content().at(request.url(&format!("nodes/{}/traits/{new}", node.uuid))))
+    Ok(Reply::no_content().at(request.url(&format!("nodes/{}/traits/{new}", request.param("node_ident")))))
 }
 
 /// `DELETE /v1/nodes/{node_ident}/traits/{trait}`

@@ -67,7 +67,7 @@ async fn check_new_node(request: &Request, node: &Node, after: &Port) -> Result<
     if target.owner == node.owner {
         return Ok(());
     }
-    Err(ApiError::forbidden("/node_uuid: a port moves between nodes of the same owner only"))
+    Err(ApiError::bad_request("/node_uuid: a port moves between nodes of the same owner only"))
 }
 
 async fn node_of(request: &Request, uuid: NodeUuid) -> Result<Node, ApiError> {

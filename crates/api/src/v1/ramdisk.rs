@@ -53,6 +53,8 @@ pub(crate) async fn heartbeat(request: Request) -> Answer {
     request.no_query()?;
     let heartbeat = read(&request, request.json_object()?)?;
     let node = node(&request).await?;
+    // Whoever names no node is told so, whatever else is wrong.
+    judge(&heartbeat)?;
     request.conductor_of(&node, StatusCode::BAD_REQUEST)?;
     request.state.conductors.heartbeat(node.uuid, heartbeat).await?;
     Ok(Reply::accepted())
@@ -100,10 +102,10 @@ fn read(request: &Request, mut body: Map<String, Value>) -> Result<Heartbeat, Ap
         let shown: String = key.chars().take(64).collect();
         return Err(ApiError::bad_request(format!("/{shown}: a heartbeat has no such member")));
     }
-    judge(heartbeat)
+    Ok(heartbeat)
 }
 
-fn judge(heartbeat: Heartbeat) -> Result<Heartbeat, ApiError> {
+fn judge(heartbeat: &Heartbeat) -> Result<(), ApiError> {
     if !heartbeat.callback_url.is_empty() && !heartbeat.callback_url.starts_with("http") {
         return Err(ApiError::bad_request("/callback_url: expected an http or https URL"));
     }
@@ -114,6 +116,6 @@ fn judge(heartbeat: Heartbeat) -> Result<Heartbeat, ApiError> {
         _ if heartbeat.agent_token.is_none() => {
             Err(ApiError::bad_request("/agent_token: a value is required"))
         }
-        _ => Ok(heartbeat),
+        _ => Ok(()),
     }
 }

@@ -170,6 +170,7 @@ async fn history_is_cut_in_lists_and_whole_otherwise() {
     assert_eq!((one["event"].as_str().unwrap().len(), one["conductor"].as_str()), (300, Some("conductor-1")));
     let unknown = site.get(&format!("/v1/nodes/{}/history/{}", node.uuid, HistoryUuid::random())).await;
     assert_eq!(unknown.code(), 404);
+    assert_eq!(site.get(&format!("/v1/nodes/{}/history/none", node.uuid)).await.code(), 404);
 }
 
 #[tokio::test]

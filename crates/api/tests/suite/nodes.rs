@@ -126,6 +126,10 @@ async fn power() {
         format!("http://api.test:6385/v1/nodes/{}/states", node.uuid)
     );
     assert_eq!(site.conductors.taken(), ["set_power soft power off Some(30s)"]);
+    let named = site.node(|node| node.name = Some("n-1".to_owned())).await;
+    let answer = site.call("PUT", "/v1/nodes/n-1/states/power", NEWEST, json!({"target": "power on"})).await;
+    assert_eq!(answer.header("location"), Some("http://api.test:6385/v1/nodes/n-1/states"), "{}", named.uuid);
+    site.conductors.taken();
     for (body, minor, status) in [
         (json!({"target": "up"}), NEWEST, 400),
         (json!({}), NEWEST, 400),
@@ -410,7 +414,10 @@ async fn agents() {
         let answer = site.call("POST", &path, minor, body.clone()).await;
         assert_eq!(answer.code(), status, "1.{minor} {body}: {}", answer.text);
     }
-    assert_eq!(site.call("POST", "/v1/heartbeat/none", NEWEST, full.clone()).await.code(), 404);
+    // Whoever names no node hears of that first.
+    for body in [full.clone(), json!({"callback_url": "https://x"})] {
+        assert_eq!(site.call("POST", "/v1/heartbeat/none", NEWEST, body).await.code(), 404);
+    }
     site.conductors.taken();
     let path = format!("/v1/agent/{}/progress", node.uuid);
     let report = json!({"agent_token": "t", "command": "write_image", "phase": "writing", "bytes_done": 5, "bytes_total": 9});
