@@ -148,7 +148,11 @@ impl<'a> Packet<'a> {
                 let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
                 Ok(Self::Error { code: code.into(), text: printable(text) })
             }
-            6 => Ok(Self::OptionAck(pairs(&texts(rest)?)?)),
+            // An acknowledgement of no option acknowledges nothing (RFC 2347).
+            6 => match pairs(&texts(rest)?)? {
+                options if options.is_empty() => Err(DecodeError::Texts),
+                options => Ok(Self::OptionAck(options)),
+            },
             other => Err(DecodeError::Operation(other)),
         }
     }

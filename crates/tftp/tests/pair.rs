@@ -294,3 +294,10 @@ proptest! {
         let _ = ReadRequest::decode(&bytes);
     }
 }
+
+#[test]
+fn an_acknowledgement_of_no_option_is_refused() {
+    for bytes in [&[0, 6][..], &[0, 6, 0], &[0, 6, 0, 0]] {
+        assert!(Packet::decode(bytes).is_err(), "{bytes:?}");
+    }
+}
