@@ -111,9 +111,12 @@ async fn run(
     (row.handler)(request).await.into_response()
 }
 
-/// Whether a version that lacks the route is told so in the manner of routing: so it is for collections below a node,
-/// which are looked up. All else tells it in the manner of handlers.
+/// Whether a version that lacks the route is told so in the manner of routing: so it is for collections below others,
+/// which are looked up, and for deploy templates. All else tells it in the manner of handlers.
 fn is_looked_up(row: &Route) -> bool {
+    if row.path.starts_with("/v1/volume/") || row.path.starts_with("/v1/deploy_templates") {
+        return true;
+    }
     let below = row.path.strip_prefix("/v1/nodes/{node_ident}/");
     below.is_some_and(|rest| !rest.starts_with("states/") && !rest.starts_with("management/"))
 }
