@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::wire::{ErrorCode, Packet, Request};
 
 const WAIT: Duration = Duration::from_secs(1);
-const TRIES: u32 = 8;
+/// Seconds without progress, as each try waits for one: more than the server is patient, which waits longer each time.
+const TRIES: u32 = 60;
 
 /// What to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
