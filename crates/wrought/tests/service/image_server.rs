@@ -104,10 +104,14 @@ impl ImageServer {
         sha256(&self.shared.image)
     }
 
-    /// What a node's `instance_info` has to say to get the file `name`: with its digest, and with the good image's for
-    /// what is no image.
+    /// What a node's `instance_info` has to say to get the file `name`. What is no image has a digest of its own:
+    /// with that of an image it could come out of the cache.
     pub(crate) fn instance(&self, name: &str) -> Vec<(&'static str, Value)> {
-        let digest = sha256(if name == "gated.raw" { &self.shared.gated } else { &self.shared.image });
+        let digest = sha256(match name {
+            "good.raw" => &self.shared.image,
+            "gated.raw" => &self.shared.gated,
+            other => other.as_bytes(),
+        });
         vec![
             ("/instance_info/image_source", json!(self.url(name))),
             ("/instance_info/image_os_hash_algo", json!("sha256")),

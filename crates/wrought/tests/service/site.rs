@@ -158,23 +158,27 @@ ramdisk = "{ramdisk}"
         self.password = password.map(str::to_owned);
     }
 
-    /// Kills the service at once, as the kernel does when memory runs out.
-    pub(crate) async fn kill(&mut self) {
-        let status = self.signal_and_wait(Signal::KILL, LONG).await;
-        assert!(!status.success());
+    /// The service's process.
+    pub(crate) fn process_id(&self) -> Pid {
+        let id = self.process.as_ref().and_then(Child::id);
+        id.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).unwrap()
+    }
+
+    /// Waits for the end of a service that was killed.
+    pub(crate) async fn bury(&mut self) {
+        assert!(!self.wait(LONG).await.success());
     }
 
     /// Asks the service to end and waits.
     pub(crate) async fn terminate(&mut self, limit: Duration) -> ExitStatus {
-        self.signal_and_wait(Signal::TERM, limit).await
+        kill_process(self.process_id(), Signal::TERM).unwrap();
+        self.wait(limit).await
     }
 
-    async fn signal_and_wait(&mut self, signal: Signal, limit: Duration) -> ExitStatus {
+    async fn wait(&mut self, limit: Duration) -> ExitStatus {
         let mut process = self.process.take().unwrap();
-        let id = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).unwrap();
-        kill_process(id, signal).unwrap();
         let ended = process.wait(limit).await;
-        ended.unwrap_or_else(|error| panic!("{signal:?}: {error}\n{}", self.log()))
+        ended.unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
     }
 
     /// All that the service has said, in all its runs.
