@@ -100,12 +100,12 @@ impl Engine {
             .turn(uuid, |node, flow, world| {
                 token_fits(&node, heartbeat.agent_token.as_ref())?;
                 if !HEARTBEAT_STATES.contains(&node.provision_state) {
-                    return Ok(unchanged(node, flow));
+                    return Ok(Decision::rest(node, flow));
                 }
                 let members = self.members_of(&node, &heartbeat, world.now)?;
                 Ok(match flow {
                     Some(flow) => decide(node, flow, Input::Heartbeat(members), world),
-                    None => unchanged(node, None),
+                    None => Decision::rest(node, None),
                 })
             })
             .await;
@@ -222,7 +222,7 @@ impl Engine {
                 if node.driver_internal_info.get_str("agent_secret_token").is_none() {
                     node.driver_internal_info.set("agent_secret_token", json!(token));
                 }
-                Ok(unchanged(node, flow))
+                Ok(Decision::rest(node, flow))
             })
             .await;
         let (node, _) = turn.map_err(|error| request_error(uuid, error))?;
@@ -262,11 +262,6 @@ impl Engine {
             _ => JsonObject::default(),
         }
     }
-}
-
-/// A turn that leaves the flow as it is.
-pub(crate) fn unchanged(node: Node, flow: Option<provision::FlowRecord>) -> Decision {
-    Decision { node, flow, journal: Vec::new(), notes: Vec::new(), effect: None }
 }
 
 /// As the API shows it.

@@ -254,7 +254,7 @@ impl Engine {
                 .turn(uuid, |node, flow, world| {
                     Ok(match flow {
                         Some(flow) => decide(node, flow, input.clone(), world),
-                        None => Decision { node, flow: None, journal: vec![], notes: vec![], effect: None },
+                        None => Decision::rest(node, None),
                     })
                 })
                 .await;

@@ -132,7 +132,7 @@ impl Engine {
             .turn(uuid, |mut node, flow, _| {
                 node.boot_mode = mode.or(node.boot_mode);
                 node.secure_boot = secure.or(node.secure_boot);
-                Ok(crate::agent::unchanged(node, flow))
+                Ok(provision::Decision::rest(node, flow))
             })
             .await;
         turn.map(drop).map_err(|error| request_error(uuid, error))

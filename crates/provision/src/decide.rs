@@ -142,6 +142,13 @@ pub struct Decision {
     pub effect: Option<Effect>,
 }
 
+impl Decision {
+    /// The node is written and nothing more follows; the flow stays as it is.
+    pub fn rest(node: Node, flow: Option<FlowRecord>) -> Self {
+        Self { node, flow, journal: Vec::new(), notes: Vec::new(), effect: None }
+    }
+}
+
 /// Begins `kind` on a node whose provision state is already the flow's first.
 pub fn begin(node: Node, kind: FlowKind, power: Option<(PowerTarget, u32)>, world: World<'_>) -> Decision {
     let mut turn = Turn::new(node, world);

@@ -25,6 +25,6 @@ pub use error::{ErrorCode, StepError};
 pub use event::{FsmEvent, Verb};
 pub use flow::FlowKind;
 pub use record::{FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
-pub use request::{Refusal, check, has_exit, perform, perform_power};
+pub use request::{Refusal, check, perform, perform_power};
 pub use step::{Action, AgentList, AgentStep, NetworkChange, OnRestart, PlannedStep};
 pub use transitions::{TRANSITIONS, allowed_from, next_state};

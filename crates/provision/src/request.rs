@@ -6,7 +6,6 @@ use crate::decide::{Decision, Input, World, begin, decide, move_node};
 use crate::event::{FsmEvent, Verb};
 use crate::flow::FlowKind;
 use crate::record::FlowRecord;
-use crate::transitions::next_state;
 
 /// Why a verb is refused. Each is shown to the caller as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,7 +132,7 @@ pub fn perform(
     }
     node.last_error = None;
     node.target_provision_state = None;
-    Ok(Decision { node, flow: None, journal: Vec::new(), notes: Vec::new(), effect: None })
+    Ok(Decision::rest(node, None))
 }
 
 /// Begins a change of power.
@@ -148,9 +147,4 @@ pub fn perform_power(
         Some(flow) => Err(Refusal::Busy { node: node.uuid.to_string(), flow: flow.kind.flow().name }),
         None => Ok(begin(node, FlowKind::Power, Some((target, limit)), world)),
     }
-}
-
-/// Whether the table gives callers a way out of `state`.
-pub fn has_exit(state: model::ProvisionState) -> bool {
-    Verb::all().any(|verb| next_state(state, verb.event()).is_some())
 }
