@@ -1,17 +1,15 @@
 //! TLS: the agent's own certificate, and whom it believes to be the API or an image server.
 
-use crate::{clock, parameters::Parameters};
-use rcgen::{CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
-    SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
-    version::TLS13,
-};
-use sha2::{Digest, Sha256};
 use std::{net::IpAddr, path::Path, sync::Arc};
+
+use rcgen::{CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::{ClientConfig, Error, RootCertStore, ServerConfig, version::TLS13};
+use sha2::{Digest, Sha256};
+use tls_pin::{ByCertificate, by_authorities, provider};
+
+use crate::{clock, parameters::Parameters};
 
 /// Bundles of authorities that the ramdisk may have: the site's own, and the distribution's.
 const BUNDLES: [&str; 2] = ["/etc/wrought/ca.pem", "/etc/ssl/certs/ca-certificates.crt"];
@@ -36,10 +34,6 @@ pub struct ServerIdentity {
     pub config: Arc<ServerConfig>,
     /// The certificate as PEM.
     pub certificate: String,
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
 }
 
 /// Makes a key and a self-signed certificate for `address`. `tls13_only` leaves TLS 1.2 out.
@@ -80,14 +74,20 @@ pub fn client_config(parameters: &Parameters, bundles: &[&Path]) -> Result<Arc<C
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?;
-    let config = match (parameters.api_pin, parameters.insecure) {
-        (None, false) => builder.with_root_certificates(roots(bundles)).with_no_client_auth(),
-        (pin, _) => {
-            let verifier = Arc::new(Unusual { pin, roots: roots(bundles), provider: provider() });
-            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+    let verifier: Arc<dyn ServerCertVerifier> = match (parameters.api_pin, parameters.insecure) {
+        (None, false) => {
+            return Ok(Arc::new(builder.with_root_certificates(roots(bundles)).with_no_client_auth()));
+        }
+        (None, true) => Arc::new(ByCertificate::new(|_| true)),
+        (Some(pin), _) => {
+            // An image server whose certificate is not the pinned one must satisfy the ordinary rules; without
+            // authorities there are none it could satisfy.
+            let usual = by_authorities(Arc::new(roots(bundles))).ok();
+            let is_pinned = move |shown: &CertificateDer<'_>| Sha256::digest(shown.as_ref())[..] == pin;
+            Arc::new(ByCertificate::new(is_pinned).or_else(usual))
         }
     };
-    Ok(Arc::new(config))
+    Ok(Arc::new(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
 }
 
 /// The bundles of authorities a ramdisk has.
@@ -107,65 +107,4 @@ fn roots(bundles: &[&Path]) -> RootCertStore {
         }
     }
     store
-}
-
-/// Takes a certificate by its digest; without a pin, any ("insecure"). Either way the handshake must be signed by the
-/// certificate's key. A pinned certificate may have any name and date. An image server whose certificate is not the
-/// pinned one must satisfy the ordinary rules.
-#[derive(Debug)]
-struct Unusual {
-    pin: Option<[u8; 32]>,
-    roots: RootCertStore,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Unusual {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match self.pin {
-            None => Ok(ServerCertVerified::assertion()),
-            Some(pin) if Sha256::digest(end_entity.as_ref())[..] == pin => {
-                Ok(ServerCertVerified::assertion())
-            }
-            Some(_) if self.roots.is_empty() => {
-                Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
-            }
-            Some(_) => {
-                let roots = Arc::new(self.roots.clone());
-                let ordinary =
-                    rustls::client::WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone())
-                        .build()
-                        .map_err(|error| Error::General(error.to_string()))?;
-                ordinary.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            }
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
