@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use driver::{AgentCall, AgentReply, DriverError, Drivers, PowerChange};
-use model::{Node, PowerState};
-use provision::{Action, Effect, ErrorCode, Observed, Outcome, StepError};
+use driver::{AgentCall, AgentReply, DriverError, Drivers, PowerChange, Retry, StepReply};
+use model::{InterfaceKind, Node, PowerState};
+use provision::{Action, Effect, ErrorCode, Observed, Outcome, StepError, StepList};
 
 use crate::engine::Engine;
 
@@ -45,6 +45,9 @@ async fn attempt(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Outco
             Outcome::done()
         }
         Action::PrepareImage => observed(drivers.deploy.prepare_image(node).await?),
+        Action::RunStep { list, .. } | Action::AwaitStep { list, .. } => {
+            driver_step(drivers, node, list, &effect).await?
+        }
         // The core settles these without an effect.
         Action::Boot(_) | Action::ForgetAgent | Action::AwaitAgent => Outcome::done(),
         _ => ask_agent(drivers, node, effect).await?,
@@ -58,6 +61,36 @@ fn observed(observed: Observed) -> Outcome {
 async fn change_power(drivers: &Drivers, node: &Node, change: PowerChange) -> Result<Outcome, DriverError> {
     let state: PowerState = drivers.power.change(node, change).await?;
     Ok(observed(Observed { power: Some(state), ..Observed::default() }))
+}
+
+/// Runs a driver's step, or asks how far it got.
+async fn driver_step(
+    drivers: &Drivers,
+    node: &Node,
+    list: StepList,
+    effect: &Effect,
+) -> Result<Outcome, DriverError> {
+    let Some(step) = &effect.step else {
+        return Ok(Outcome::Failed(StepError::new(ErrorCode::Internal, "an action of a step without one.")));
+    };
+    let steps = step.interface.parse::<InterfaceKind>().ok().and_then(|kind| drivers.steps.get(&kind));
+    let Some(steps) = steps else {
+        let text = format!("the node's interfaces do not offer step {} any more.", step.label());
+        return Ok(Outcome::Failed(StepError::new(ErrorCode::UnknownStep, text)));
+    };
+    let asked = matches!(effect.action, Action::AwaitStep { .. });
+    let reply =
+        if effect.poll { steps.poll(node, list, step).await } else { steps.run(node, list, step).await };
+    Ok(match reply {
+        Ok(StepReply::Done(facts)) => Outcome::Done(facts),
+        Ok(StepReply::Waiting(_)) if asked => Outcome::Running,
+        Ok(StepReply::Waiting(wait)) => Outcome::Waiting(Box::new(wait)),
+        Ok(StepReply::NotFound) => Outcome::NotFound,
+        Err(error) if asked && error.retry() == Retry::Transient => {
+            Outcome::Unreachable(error.into_step_error())
+        }
+        Err(error) => return Err(error),
+    })
 }
 
 async fn ask_agent(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Outcome, DriverError> {

@@ -9,8 +9,8 @@ use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite, N
 use driver::Registry;
 use model::{HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
-    Decision, Effect, Entry, ErrorCode, FlowRecord, Input, Outcome, PlannedStep, Plans, StepError, World,
-    decide,
+    Decision, Effect, Entry, ErrorCode, FlowRecord, Input, OfferedStep, Outcome, PlannedStep, Plans,
+    StepError, StepList, World, decide,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -72,10 +72,17 @@ impl Plans for NodePlans<'_> {
     }
 
     fn clean(&self, node: &Node) -> Vec<PlannedStep> {
-        if !node.automated_clean.unwrap_or(self.engine.options.automated_clean) {
-            return provision::flow::clean::none();
-        }
         self.engine.registry.drivers(node).map(|drivers| drivers.deploy.clean_steps(node)).unwrap_or_default()
+    }
+
+    fn cleans(&self, node: &Node) -> bool {
+        node.automated_clean.unwrap_or(self.engine.options.automated_clean)
+    }
+
+    fn offered(&self, node: &Node, list: StepList) -> Vec<OfferedStep> {
+        let Ok(drivers) = self.engine.registry.drivers(node) else { return Vec::new() };
+        let all = drivers.steps.values().flat_map(|steps| steps.offered(node));
+        all.filter(|step| step.list == list).collect()
     }
 }
 

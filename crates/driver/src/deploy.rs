@@ -1,7 +1,7 @@
 //! The deploy interface: what a deployment and a cleaning consist of, and talking to the agent.
 
 use model::Node;
-use provision::{AgentList, Observed, PlannedStep, StepError};
+use provision::{Observed, PlannedStep, StepError, StepList};
 
 use crate::{Answer, DriverError};
 
@@ -9,11 +9,11 @@ use crate::{Answer, DriverError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AgentCall {
     /// Its steps.
-    Steps(AgentList),
+    Steps(StepList),
     /// Run a step; the answer is that it has begun, or already ended.
-    Run(AgentList, PlannedStep),
+    Run(StepList, PlannedStep),
     /// How far the step got.
-    Ask(AgentList, PlannedStep),
+    Ask(StepList, PlannedStep),
     /// Make the disk bootable, and wait for it.
     InstallBootloader,
     /// Flush disks.

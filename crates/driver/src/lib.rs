@@ -10,6 +10,7 @@ mod management;
 mod network;
 mod power;
 mod registry;
+mod steps;
 
 pub use boot::Boot;
 pub use deploy::{AgentCall, AgentReply, Deploy};
@@ -18,6 +19,7 @@ pub use management::Management;
 pub use network::Network;
 pub use power::{Power, PowerChange};
 pub use registry::{Drivers, Registry, UnknownInterface};
+pub use steps::{StepReply, Steps};
 
 use futures_util::future::BoxFuture;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use model::{HardwareType, InterfaceKind, Node};
 
-use crate::{Boot, Deploy, Management, Network, Power};
+use crate::{Boot, Deploy, Management, Network, Power, Steps};
 
 /// The implementations that this process offers, by name, and the hardware types that combine them.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub struct Registry {
     pub deploy: BTreeMap<&'static str, Arc<dyn Deploy>>,
     /// Network implementations.
     pub network: BTreeMap<&'static str, Arc<dyn Network>>,
+    /// The steps that implementations offer, by interface and name. Whoever has no steps has no row.
+    pub steps: BTreeMap<(InterfaceKind, &'static str), Arc<dyn Steps>>,
 }
 
 impl fmt::Debug for Registry {
@@ -60,6 +62,8 @@ pub struct Drivers {
     pub deploy: Arc<dyn Deploy>,
     /// Network.
     pub network: Arc<dyn Network>,
+    /// Those of the node's interfaces that offer steps.
+    pub steps: BTreeMap<InterfaceKind, Arc<dyn Steps>>,
 }
 
 impl fmt::Debug for Drivers {
@@ -91,6 +95,17 @@ impl Registry {
             boot: find(&self.boot, node, InterfaceKind::Boot)?,
             deploy: find(&self.deploy, node, InterfaceKind::Deploy)?,
             network: find(&self.network, node, InterfaceKind::Network)?,
+            steps: self.steps_of(node),
         })
+    }
+
+    /// What the node's interfaces offer as steps; interfaces without are left out.
+    fn steps_of(&self, node: &Node) -> BTreeMap<InterfaceKind, Arc<dyn Steps>> {
+        let of = |kind| {
+            let chosen = node.interfaces.get(kind)?;
+            let found = self.steps.iter().find(|((of, name), _)| *of == kind && *name == chosen);
+            found.map(|(_, steps)| (kind, Arc::clone(steps)))
+        };
+        InterfaceKind::ALL.into_iter().filter_map(of).collect()
     }
 }

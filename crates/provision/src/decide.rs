@@ -8,12 +8,13 @@ use std::time::Duration;
 use model::{JsonObject, Lease, Node, PowerTarget, ProvisionState as S, Timestamp};
 use serde_json::Value;
 
-use crate::effect::{Effect, Observed, Outcome};
+use crate::effect::{Effect, Observed, Outcome, StepWait};
 use crate::error::{ErrorCode, StepError};
 use crate::event::FsmEvent;
 use crate::flow::{FlowKind, tear_down, verify};
+use crate::offer::{OfferedStep, by_themselves};
 use crate::record::{FlowRecord, OpenEffect, Phase, Wait, WaitFor};
-use crate::step::{Action, AgentStep, OnRestart, PlannedStep};
+use crate::step::{Action, AgentStep, OnRestart, PlannedStep, StepList};
 use crate::transitions::next_state;
 
 /// Members of `driver_internal_info` that belong to one boot of the agent.
@@ -50,8 +51,18 @@ impl Default for Policy {
 pub trait Plans {
     /// Steps of a deployment.
     fn deploy(&self, node: &Node) -> Vec<PlannedStep>;
-    /// Steps of automated cleaning; empty when there is nothing to do or it is switched off.
+    /// The frame of a cleaning, which boots and leaves the ramdisk; empty when the node has none.
     fn clean(&self, node: &Node) -> Vec<PlannedStep>;
+    /// Whether automated cleaning is on for the node.
+    fn cleans(&self, node: &Node) -> bool {
+        let _ = node;
+        true
+    }
+    /// The steps that the node's drivers offer for `list`.
+    fn offered(&self, node: &Node, list: StepList) -> Vec<OfferedStep> {
+        let _ = (node, list);
+        Vec::new()
+    }
 }
 
 /// What a decision needs to know beside the node.
@@ -203,7 +214,9 @@ fn merge(object: &mut JsonObject, members: serde_json::Map<String, Value>, repla
     }
     let mut map = object.to_map();
     for (key, value) in members {
-        if replace || !map.contains_key(&key) {
+        if replace && value.is_null() {
+            map.remove(&key);
+        } else if replace || !map.contains_key(&key) {
             map.insert(key, value);
         }
     }
@@ -256,8 +269,9 @@ impl<'a> Turn<'a> {
     fn start(&mut self, kind: FlowKind, power: Option<(PowerTarget, u32)>) {
         let steps = match kind {
             FlowKind::Verify => verify::steps(),
-            FlowKind::Deploy => self.world.plans.deploy(&self.node),
-            FlowKind::Clean => self.world.plans.clean(&self.node),
+            FlowKind::Deploy => self.with_offered(self.world.plans.deploy(&self.node), StepList::Deploy),
+            FlowKind::Clean if !self.world.plans.cleans(&self.node) => Vec::new(),
+            FlowKind::Clean => self.with_offered(self.world.plans.clean(&self.node), StepList::Clean),
             FlowKind::TearDown => tear_down::steps(),
             FlowKind::Power => {
                 power.map(|(target, limit)| crate::flow::power::steps(target, limit)).unwrap_or_default()
@@ -271,6 +285,12 @@ impl<'a> Turn<'a> {
         self.note("provisioning", false, format!("{} started", kind.flow().name));
         self.flow = Some(FlowRecord::new(kind, steps, self.world.now));
         self.advance();
+    }
+
+    /// `frame` with those of the drivers' steps that run by themselves.
+    fn with_offered(&self, mut frame: Vec<PlannedStep>, list: StepList) -> Vec<PlannedStep> {
+        frame.extend(by_themselves(&self.world.plans.offered(&self.node, list)));
+        frame
     }
 
     fn note(&mut self, event_type: &'static str, error: bool, text: String) {
@@ -294,6 +314,7 @@ impl<'a> Turn<'a> {
                 // It may have called while the BMC was still confirming that power is on.
                 Action::AwaitAgent if agent_has_called(&self.node) => flow.action += 1,
                 Action::AwaitAgent => return self.wait(WaitFor::Agent, self.world.policy.callback_timeout),
+                Action::AwaitStep { every, limit, .. } => return self.wait_for_step(every, limit),
                 action => return self.open(action, false),
             }
         }
@@ -368,7 +389,23 @@ impl<'a> Turn<'a> {
         let now = self.world.now;
         move_node(&mut self.node, FsmEvent::Wait, now);
         if let Some(flow) = &mut self.flow {
-            flow.wait = Some(Wait { event, since: now, deadline: now.plus(limit) });
+            flow.wait = Some(Wait { event, since: now, deadline: now.plus(limit), give_up: None });
+        }
+    }
+
+    fn wait_for_step(&mut self, every: u32, limit: u32) {
+        self.wait(WaitFor::Step, Duration::from_secs(every.into()));
+        if let Some(wait) = self.flow.as_mut().and_then(|flow| flow.wait.as_mut()) {
+            wait.give_up = Some(wait.since.plus(Duration::from_secs(limit.into())));
+        }
+    }
+
+    /// The end of a driver's step has to be asked about.
+    fn ask_about_step(&mut self) {
+        let Some(flow) = &self.flow else { return };
+        let action = flow.current().and_then(|step| step.actions.get(flow.action)).cloned();
+        if let Some(action @ Action::AwaitStep { .. }) = action {
+            self.open(action, true);
         }
     }
 
@@ -397,6 +434,8 @@ impl<'a> Turn<'a> {
                     self.open(Action::RunAgentStep(list), true);
                 }
             }
+            // The agent has no part in it.
+            WaitFor::Step => {}
         }
     }
 
@@ -417,7 +456,8 @@ impl<'a> Turn<'a> {
             }
             // It may just have missed heartbeats: asked once more, and given up when it does not answer.
             WaitFor::AgentStep(list) if flow.open.is_none() => self.open(Action::RunAgentStep(list), true),
-            WaitFor::AgentStep(_) => {}
+            WaitFor::Step if flow.open.is_none() => self.ask_about_step(),
+            WaitFor::AgentStep(_) | WaitFor::Step => {}
         }
     }
 
@@ -432,14 +472,15 @@ impl<'a> Turn<'a> {
         let Some(wait) = &flow.wait else { return self.advance() };
         match wait.event {
             WaitFor::Agent if agent_has_called(&self.node) => self.resume(),
-            WaitFor::Agent => {}
+            // The timer sees to them.
+            WaitFor::Agent | WaitFor::Step => {}
             WaitFor::AgentStep(list) => self.open(Action::RunAgentStep(list), true),
         }
     }
 
     fn abort(&mut self) {
         let Some(flow) = &mut self.flow else { return };
-        let running = matches!(flow.wait.as_ref().map(|wait| &wait.event), Some(WaitFor::AgentStep(_)));
+        let running = flow.wait.as_ref().is_some_and(|wait| wait.event != WaitFor::Agent);
         if running && !flow.current().is_some_and(|step| step.abortable) {
             flow.abort_after = true;
             self.note("provisioning", false, "abort: will stop when the running step ends".to_owned());
@@ -461,7 +502,16 @@ impl<'a> Turn<'a> {
                 self.note("step", true, error.to_string());
                 self.next_after_tolerated();
             }
+            Outcome::Waiting(wait) => self.step_waits(&open, *wait),
+            Outcome::Running | Outcome::Unreachable(_) if matches!(open.action, Action::AwaitStep { .. }) => {
+                self.step_goes_on(&open);
+            }
             Outcome::Started | Outcome::Running => self.agent_works(&open),
+            Outcome::NotFound if matches!(open.action, Action::AwaitStep { .. }) => {
+                let text = "the hardware has no record of the step that it began.";
+                self.fail(StepError::new(ErrorCode::StepLost, text));
+                self.advance();
+            }
             // It took the step and knows nothing of it now: sending it again could go on for ever.
             Outcome::NotFound if flow.wait.is_some() => {
                 self.fail(
@@ -502,9 +552,46 @@ impl<'a> Turn<'a> {
                 reboot_if_requested(flow);
                 return self.resume();
             }
+            Action::AwaitStep { .. } => return self.resume(),
             _ => {}
         }
         self.next_after_tolerated();
+    }
+
+    /// A driver's step goes on by itself: what follows it is that it is waited for.
+    fn step_waits(&mut self, open: &OpenEffect, wait: StepWait) {
+        let Action::RunStep { list, .. } = open.action else { return self.step_goes_on(open) };
+        self.observe(&wait.observed);
+        let in_ramdisk = self.node.boot_intent == model::BootIntent::Ramdisk;
+        let seconds = |time: Duration| u32::try_from(time.as_secs().max(1)).unwrap_or(u32::MAX);
+        let Some(flow) = &mut self.flow else { return };
+        let (index, next) = (flow.step, flow.action + 1);
+        if let Some(step) = flow.steps.get_mut(index) {
+            let mut then = match (wait.reboot, in_ramdisk) {
+                (false, _) => Vec::new(),
+                (true, true) => boot_ramdisk_again(),
+                (true, false) => vec![Action::PowerOff { grace: 0 }, Action::PowerOn],
+            };
+            then.push(Action::AwaitStep { list, every: seconds(wait.every), limit: seconds(wait.limit) });
+            step.actions.splice(next..next, then);
+        }
+        self.next_after_tolerated();
+    }
+
+    /// Asked, and not at its end: asked again later, or given up.
+    fn step_goes_on(&mut self, open: &OpenEffect) {
+        let now = self.world.now;
+        let Action::AwaitStep { every, limit, .. } = open.action else { return };
+        let Some(wait) = self.flow.as_mut().and_then(|flow| flow.wait.as_mut()) else { return };
+        if wait.give_up.is_none_or(|at| at > now) {
+            wait.deadline = now.plus(Duration::from_secs(every.into()));
+            return;
+        }
+        self.fail(
+            StepError::new(ErrorCode::StepTimeout, format!("the step did not end within {limit} s."))
+                .hint("Look at the tasks or jobs of the BMC: what does the machine wait for?"),
+        );
+        self.advance();
     }
 
     fn observe(&mut self, observed: &Observed) {
@@ -632,7 +719,7 @@ fn clear_instance(node: &mut Node) {
 }
 
 /// Puts the agent's steps into the plan behind the current one, by priority.
-fn plan_agent_steps(flow: &mut FlowRecord, list: crate::step::AgentList, offered: Vec<AgentStep>) {
+fn plan_agent_steps(flow: &mut FlowRecord, list: StepList, offered: Vec<AgentStep>) {
     let current = flow.current().map_or(i64::MAX, |step| step.priority);
     let planned: Vec<PlannedStep> = offered
         .into_iter()
@@ -649,20 +736,25 @@ fn plan_agent_steps(flow: &mut FlowRecord, list: crate::step::AgentList, offered
     flow.steps.extend(planned);
     let rest = flow.step + 1;
     if let Some(rest) = flow.steps.get_mut(rest..) {
-        rest.sort_by_key(|step| std::cmp::Reverse(step.priority));
+        crate::offer::sort(rest);
     }
 }
 
 fn reboot_if_requested(flow: &mut FlowRecord) {
     let index = flow.step;
     if let Some(step) = flow.steps.get_mut(index).filter(|step| step.reboot_requested) {
-        step.actions.extend([
-            Action::PowerOff { grace: 0 },
-            Action::ForgetAgent,
-            Action::SetBootDevice { device: model::BootDevice::Pxe, persistent: false },
-            Action::PowerOn,
-            Action::AwaitAgent,
-        ]);
+        step.actions.extend(boot_ramdisk_again());
         step.reboot_requested = false;
     }
+}
+
+/// Off, and into the ramdisk again.
+fn boot_ramdisk_again() -> Vec<Action> {
+    vec![
+        Action::PowerOff { grace: 0 },
+        Action::ForgetAgent,
+        Action::SetBootDevice { device: model::BootDevice::Pxe, persistent: false },
+        Action::PowerOn,
+        Action::AwaitAgent,
+    ]
 }

@@ -1,5 +1,7 @@
 //! What a decision asks the shell to do, and what the shell reports back.
 
+use std::time::Duration;
+
 use model::{BootMode, PowerState};
 use serde_json::{Map, Value};
 
@@ -31,7 +33,7 @@ pub struct Observed {
     pub power: Option<PowerState>,
     /// Firmware mode now.
     pub boot_mode: Option<BootMode>,
-    /// Members of `driver_internal_info` to set.
+    /// Members of `driver_internal_info` to set; null removes one.
     pub internal: Map<String, Value>,
     /// Members of `properties` to set where the operator gave none.
     pub properties: Map<String, Value>,
@@ -41,6 +43,19 @@ pub struct Observed {
     pub agent_started_at: Option<String>,
 }
 
+/// A step of a driver that goes on by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepWait {
+    /// How often to ask; at least a second.
+    pub every: Duration,
+    /// When to give it up, counted from the start of the wait.
+    pub limit: Duration,
+    /// Boot the machine again first, into the ramdisk if that was running: what was set takes effect then.
+    pub reboot: bool,
+    /// What to remember of it.
+    pub observed: Observed,
+}
+
 /// How an effect ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -48,7 +63,9 @@ pub enum Outcome {
     Done(Box<Observed>),
     /// The agent took the step and works on it.
     Started,
-    /// Asked: the agent still works on it.
+    /// The driver's step goes on by itself.
+    Waiting(Box<StepWait>),
+    /// Asked: it is still being worked on.
     Running,
     /// Asked: the agent has never heard of it, and has not started anew since.
     NotFound,
@@ -69,6 +86,7 @@ impl Outcome {
         match self {
             Self::Done(_) => "done".to_owned(),
             Self::Started => "started".to_owned(),
+            Self::Waiting(_) => "goes on by itself".to_owned(),
             Self::Running => "running".to_owned(),
             Self::NotFound => "not found".to_owned(),
             Self::Unreachable(error) => format!("unreachable: {error}"),

@@ -59,6 +59,10 @@ codes! {
     StepTimeout = "E0402";
     /// A step that nobody offers was asked for.
     UnknownStep = "E0403";
+    /// A step was given arguments that it does not take, or lacks one.
+    StepArguments = "E0404";
+    /// The hardware knows nothing of a step that it began.
+    StepLost = "E0405";
     /// The service itself failed.
     Internal = "E0901";
 }

@@ -11,6 +11,7 @@ mod decide;
 mod effect;
 mod error;
 mod event;
+mod offer;
 mod record;
 mod request;
 mod step;
@@ -20,11 +21,12 @@ pub use decide::{
     AGENT_KEYS, Decision, Entry, INSTANCE_KEYS, Input, Note, Plans, Policy, World, begin, decide,
     forget_agent, move_node,
 };
-pub use effect::{Effect, Observed, Outcome};
+pub use effect::{Effect, Observed, Outcome, StepWait};
 pub use error::{ErrorCode, StepError};
 pub use event::{FsmEvent, Verb};
 pub use flow::FlowKind;
+pub use offer::{OfferedStep, StepArgument};
 pub use record::{FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
 pub use request::{Refusal, check, perform, perform_power};
-pub use step::{Action, AgentList, AgentStep, NetworkChange, OnRestart, PlannedStep};
+pub use step::{Action, AgentStep, NetworkChange, OnRestart, PlannedStep, StepList};
 pub use transitions::{TRANSITIONS, allowed_from, next_state};

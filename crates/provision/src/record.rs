@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
 use crate::flow::FlowKind;
-use crate::step::{Action, AgentList, PlannedStep};
+use crate::step::{Action, PlannedStep, StepList};
 
 /// The version written today.
 pub const RECORD_VERSION: u32 = 1;
@@ -19,7 +19,9 @@ pub enum WaitFor {
     /// The first heartbeat of the ramdisk's agent.
     Agent,
     /// The end of the step that the agent runs.
-    AgentStep(AgentList),
+    AgentStep(StepList),
+    /// The end of a driver's step that goes on by itself.
+    Step,
 }
 
 /// In words, for people who watch.
@@ -28,6 +30,7 @@ impl fmt::Display for WaitFor {
         f.write_str(match self {
             Self::Agent => "waiting for the agent",
             Self::AgentStep(_) => "the agent is at work",
+            Self::Step => "the hardware is at work",
         })
     }
 }
@@ -39,8 +42,11 @@ pub struct Wait {
     pub event: WaitFor,
     /// Since when.
     pub since: Timestamp,
-    /// When it is given up, or the agent is asked.
+    /// When it is given up, or asked about.
     pub deadline: Timestamp,
+    /// When what is asked about is given up.
+    #[serde(default)]
+    pub give_up: Option<Timestamp>,
 }
 
 /// An action that was begun: its intent is recorded, its outcome is not.
@@ -113,7 +119,7 @@ pub struct FlowRecord {
 impl FlowRecord {
     /// A record at its beginning.
     pub fn new(kind: FlowKind, mut steps: Vec<PlannedStep>, now: Timestamp) -> Self {
-        steps.sort_by_key(|step| std::cmp::Reverse(step.priority));
+        crate::offer::sort(&mut steps);
         Self {
             version: RECORD_VERSION,
             id: FlowId::random(),

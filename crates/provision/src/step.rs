@@ -10,7 +10,8 @@ use model::{BootDevice, BootIntent, JsonObject, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What to do with an action that was begun when the process died.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnRestart {
     /// Do it again: doing it twice ends in the same state.
     Rerun,
@@ -36,14 +37,16 @@ pub enum NetworkChange {
     UnconfigureTenant,
 }
 
-/// Which list of the agent's steps a step belongs to.
+/// Which list a step belongs to: each flow has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AgentList {
-    /// `clean.*` commands.
+pub enum StepList {
+    /// Cleaning: the agent's `clean.*` commands.
     Clean,
-    /// `deploy.*` commands.
+    /// Deployment: the agent's `deploy.*` commands.
     Deploy,
+    /// Servicing: the agent's `service.*` commands.
+    Service,
 }
 
 /// One thing done, recorded before and after, or one wait.
@@ -84,9 +87,25 @@ pub enum Action {
     /// Wait for the agent's first heartbeat.
     AwaitAgent,
     /// Ask the agent for its steps and add those with a priority to the plan.
-    FetchAgentSteps(AgentList),
+    FetchAgentSteps(StepList),
     /// Have the agent run this step, and wait for its end.
-    RunAgentStep(AgentList),
+    RunAgentStep(StepList),
+    /// Have a driver of the node run this step.
+    RunStep {
+        /// The list that the step is of.
+        list: StepList,
+        /// What to do when the process dies while it is being begun.
+        on_restart: OnRestart,
+    },
+    /// Wait for the end of a driver's step that goes on by itself.
+    AwaitStep {
+        /// The list that the step is of.
+        list: StepList,
+        /// Seconds between two questions.
+        every: u32,
+        /// Seconds after which it is given up.
+        limit: u32,
+    },
     /// Have the agent make the written disk bootable.
     InstallBootloader,
     /// Have the agent flush its disks.
@@ -101,7 +120,8 @@ impl Action {
     /// What to do when the process died between the record of the intent and that of the outcome.
     pub const fn on_restart(&self) -> OnRestart {
         match self {
-            Self::RunAgentStep(_) => OnRestart::Poll,
+            Self::RunAgentStep(_) | Self::AwaitStep { .. } => OnRestart::Poll,
+            Self::RunStep { on_restart, .. } => *on_restart,
             _ => OnRestart::Rerun,
         }
     }
@@ -117,7 +137,11 @@ impl Action {
             Self::PowerOff { grace } => 90 + *grace as u64,
             Self::SoftPowerOff { limit } => 30 + *limit as u64,
             Self::PrepareImage => 3600,
-            Self::FetchAgentSteps(_) | Self::InstallBootloader | Self::CollectLogs => 300,
+            Self::FetchAgentSteps(_)
+            | Self::InstallBootloader
+            | Self::CollectLogs
+            | Self::RunStep { .. }
+            | Self::AwaitStep { .. } => 300,
             _ => 90,
         })
     }
@@ -140,6 +164,8 @@ impl fmt::Display for Action {
             Self::AwaitAgent => f.write_str("waiting for the agent"),
             Self::FetchAgentSteps(_) => f.write_str("asking the agent for its steps"),
             Self::RunAgentStep(_) => f.write_str("having the agent run the step"),
+            Self::RunStep { .. } => f.write_str("running the step"),
+            Self::AwaitStep { .. } => f.write_str("waiting for the end of the step"),
             Self::InstallBootloader => f.write_str("making the disk bootable"),
             Self::AgentSync => f.write_str("flushing disks"),
             Self::AgentPowerOff => f.write_str("having the agent power off"),

@@ -4,13 +4,17 @@
 
 use std::time::Duration;
 
-use model::{BootDevice, BootIntent, Node, PowerState, PowerTarget, ProvisionState as S, Timestamp};
+use model::{
+    BootDevice, BootIntent, InterfaceKind, Node, PowerState, PowerTarget, ProvisionState as S, Timestamp,
+};
 use provision::{
-    Action, AgentStep, Decision, Effect, ErrorCode, FlowRecord, Input, Observed, Outcome, PlannedStep, Plans,
-    Policy, StepError, Verb, WaitFor, World, decide, perform, perform_power,
+    Action, AgentStep, Decision, Effect, ErrorCode, FlowRecord, Input, Observed, OfferedStep, OnRestart,
+    Outcome, PlannedStep, Plans, Policy, StepError, StepList, StepWait, Verb, WaitFor, World, decide,
+    perform, perform_power,
 };
 use serde_json::{Map, json};
 
+/// The plans of a machine with an agent, and with drivers that offer a step that waits and one that does not.
 struct DirectPlans;
 
 impl Plans for DirectPlans {
@@ -20,6 +24,20 @@ impl Plans for DirectPlans {
 
     fn clean(&self, _node: &Node) -> Vec<PlannedStep> {
         provision::flow::clean::in_band()
+    }
+
+    fn offered(&self, _node: &Node, list: StepList) -> Vec<OfferedStep> {
+        if list != StepList::Clean {
+            return Vec::new();
+        }
+        let settings = OfferedStep {
+            priority: 50,
+            on_restart: OnRestart::Poll,
+            ..OfferedStep::new(list, InterfaceKind::Bios, "apply_defaults")
+        };
+        let log =
+            OfferedStep { priority: 1, ..OfferedStep::new(list, InterfaceKind::Vendor, "log_passthrough") };
+        vec![settings, log]
     }
 }
 
@@ -33,6 +51,11 @@ struct Machine {
     writes: u32,
     erasures: u32,
     tenant_boots: u32,
+    /// Tasks of the BMC begun so far.
+    tasks: u32,
+    /// Whether one goes on, and whether it was asked about.
+    task: Option<bool>,
+    logs: u32,
 }
 
 #[derive(Default)]
@@ -84,6 +107,37 @@ impl Machine {
         }
     }
 
+    /// The step that waits needs a boot and two questions; a crash must not begin it twice.
+    fn driver_step(&mut self, effect: &Effect) -> Outcome {
+        let step = effect.step.as_ref().expect("a step");
+        if step.step == "log_passthrough" {
+            self.logs += 1;
+            // It comes last: the next cleaning begins a task of its own.
+            self.task = None;
+            return Outcome::done();
+        }
+        let wait = StepWait {
+            every: Duration::from_secs(20),
+            limit: Duration::from_mins(10),
+            reboot: true,
+            observed: Observed::default(),
+        };
+        match (&effect.action, effect.poll, self.task) {
+            (Action::RunStep { .. }, true, None) | (Action::AwaitStep { .. }, _, None) => Outcome::NotFound,
+            (Action::RunStep { .. }, true, Some(_)) => Outcome::Waiting(Box::new(wait)),
+            (Action::RunStep { .. }, false, _) => {
+                self.tasks += 1;
+                self.task = Some(false);
+                Outcome::Waiting(Box::new(wait))
+            }
+            (_, _, Some(false)) => {
+                self.task = Some(true);
+                Outcome::Running
+            }
+            (_, _, Some(true) | None) => Outcome::done(),
+        }
+    }
+
     fn carry_out(&mut self, node: &Node, effect: &Effect) -> Outcome {
         let power = |state| Outcome::Done(Box::new(Observed { power: Some(state), ..Observed::default() }));
         match &effect.action {
@@ -120,6 +174,7 @@ impl Machine {
                 let step = effect.step.as_ref().expect("a step");
                 if effect.poll { self.ask(step, effect.agent_started_at.as_deref()) } else { self.run(step) }
             }
+            Action::RunStep { .. } | Action::AwaitStep { .. } => self.driver_step(effect),
             Action::InstallBootloader | Action::AgentSync => match self.agent {
                 Some(_) => Outcome::done(),
                 None => Outcome::Failed(lost()),
@@ -237,7 +292,13 @@ impl Life {
     /// The agent calls whenever somebody waits for it.
     fn run_to_rest(&mut self) {
         while let Some(flow) = self.flow.clone() {
-            assert!(flow.wait.is_some(), "neither an effect nor a wait: {flow:?}");
+            let wait = flow.wait.as_ref().unwrap_or_else(|| panic!("neither an effect nor a wait: {flow:?}"));
+            if wait.event == WaitFor::Step {
+                self.now = self.now.plus(Duration::from_secs(21));
+                let decision = self.input(Input::Timer);
+                self.settle(decision);
+                continue;
+            }
             assert!(self.machine.finish_work(), "nobody is there to call: {flow:?}");
             let members = Map::from_iter([("agent_url".to_owned(), json!("https://agent"))]);
             let decision = self.input(Input::Heartbeat(members));
@@ -267,6 +328,7 @@ impl Life {
 fn a_life_without_a_crash() {
     let life = Life::whole(Crash::Never);
     assert_eq!((life.machine.writes, life.machine.erasures, life.machine.tenant_boots), (2, 2, 2));
+    assert_eq!((life.machine.tasks, life.machine.logs), (2, 2));
     assert!(!life.machine.on);
     assert_eq!(life.node.power_state, Some(PowerState::Off));
     assert_eq!(life.node.boot_intent, BootIntent::None);
@@ -281,6 +343,8 @@ fn a_crash_at_any_record_changes_nothing() {
             let life = Life::whole(crash);
             let done = (life.machine.writes, life.machine.erasures, life.machine.tenant_boots);
             assert_eq!(done, (2, 2, 2), "{crash:?}");
+            assert_eq!(life.machine.tasks, 2, "{crash:?}");
+            assert!(life.machine.logs >= 2, "{crash:?}");
         }
     }
 }

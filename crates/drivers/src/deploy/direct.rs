@@ -14,7 +14,7 @@ use driver::{AgentCall, AgentReply, Answer, Deploy, DriverError, Retry, with_cau
 use images::configdrive::{ConfigDrive, ConfigDriveSource, Identity};
 use images::{CachedImage, ImageCache};
 use model::{Node, NodeUuid};
-use provision::{AgentList, AgentStep, ErrorCode, Observed, PlannedStep, StepError};
+use provision::{AgentStep, ErrorCode, Observed, PlannedStep, StepError, StepList};
 use serde_json::{Map, Value, json};
 
 use super::image::{self, REMEMBERED};
@@ -87,7 +87,7 @@ impl DirectDeploy {
         &self,
         client: &AgentClient,
         node: &Node,
-        list: AgentList,
+        list: StepList,
     ) -> Result<AgentReply, DriverError> {
         let started = client.started_at().await.ok();
         let reply = client
@@ -117,10 +117,10 @@ impl DirectDeploy {
     }
 
     /// The operator's priorities are for cleaning; in a deployment only the agent's own count.
-    fn priority(&self, list: AgentList, step: &WireStep) -> i64 {
+    fn priority(&self, list: StepList, step: &WireStep) -> i64 {
         let chosen = match list {
-            AgentList::Clean => self.step_priorities.get(&format!("{}.{}", step.interface, step.step)),
-            AgentList::Deploy => None,
+            StepList::Clean => self.step_priorities.get(&format!("{}.{}", step.interface, step.step)),
+            StepList::Deploy | StepList::Service => None,
         };
         chosen.copied().unwrap_or(step.priority)
     }
@@ -129,7 +129,7 @@ impl DirectDeploy {
         &self,
         client: &AgentClient,
         node: &Node,
-        list: AgentList,
+        list: StepList,
         step: &PlannedStep,
     ) -> Result<AgentReply, DriverError> {
         let mut args = step.args.to_map();
@@ -252,10 +252,11 @@ fn unusable_drive(error: &dyn std::error::Error) -> DriverError {
         .hint("Give a URL, base64 of a gzip ISO 9660 image, or an object with meta_data, user_data and network_data.")
 }
 
-fn kind(list: AgentList) -> StepKind {
+fn kind(list: StepList) -> StepKind {
     match list {
-        AgentList::Clean => StepKind::Clean,
-        AgentList::Deploy => StepKind::Deploy,
+        StepList::Clean => StepKind::Clean,
+        StepList::Deploy => StepKind::Deploy,
+        StepList::Service => StepKind::Service,
     }
 }
 
@@ -325,7 +326,7 @@ fn judge(
 /// Asks how far `step` got.
 async fn ask(
     client: &AgentClient,
-    list: AgentList,
+    list: StepList,
     step: &PlannedStep,
     known_start: Option<&str>,
 ) -> Result<AgentReply, DriverError> {

@@ -2,7 +2,7 @@
 
 use model::{BootDevice, BootIntent};
 
-use crate::step::{Action, AgentList, NetworkChange, PlannedStep};
+use crate::step::{Action, NetworkChange, PlannedStep, StepList};
 
 /// The frame around the agent's steps: they slot in between by priority.
 pub fn in_band() -> Vec<PlannedStep> {
@@ -18,7 +18,7 @@ pub fn in_band() -> Vec<PlannedStep> {
                 Action::SetBootDevice { device: BootDevice::Pxe, persistent: false },
                 Action::PowerOn,
                 Action::AwaitAgent,
-                Action::FetchAgentSteps(AgentList::Clean),
+                Action::FetchAgentSteps(StepList::Clean),
             ],
         ),
         PlannedStep::frame(

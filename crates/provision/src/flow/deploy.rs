@@ -7,7 +7,7 @@
 
 use model::{BootDevice, BootIntent};
 
-use crate::step::{Action, AgentList, NetworkChange, PlannedStep};
+use crate::step::{Action, NetworkChange, PlannedStep, StepList};
 
 /// Seconds that the agent gets to switch the machine off before the BMC does.
 const POWER_OFF_GRACE: u32 = 30;
@@ -30,10 +30,10 @@ pub fn direct() -> Vec<PlannedStep> {
                 Action::SetBootDevice { device: BootDevice::Pxe, persistent: false },
                 Action::PowerOn,
                 Action::AwaitAgent,
-                Action::FetchAgentSteps(AgentList::Deploy),
+                Action::FetchAgentSteps(StepList::Deploy),
             ],
         ),
-        PlannedStep::new("deploy", "write_image", 80, vec![Action::RunAgentStep(AgentList::Deploy)]),
+        PlannedStep::new("deploy", "write_image", 80, vec![Action::RunAgentStep(StepList::Deploy)]),
         PlannedStep::new(
             "deploy",
             "prepare_instance_boot",
