@@ -1,98 +1,155 @@
 //! The circuit breaker of one BMC: after failures it answers with the remembered error until it is time for a probe. It
-//! knows no BMC, only the order of failures and successes.
+//! knows no BMC and no protocol, only the order of failures and successes.
 
-use crate::error::{Error, Retry};
-use crate::options::Options;
 use core::time::Duration;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Whether to try.
-#[derive(Debug, Default)]
-pub(crate) struct Breaker {
+use crate::patience::Patience;
+
+/// What an error says of the BMC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It is alive: it answered, be it with a refusal.
+    Life,
+    /// It could not be reached.
+    Silence,
+    /// One side does not trust the other. Remembered at once, since BMCs lock accounts after a few wrong passwords.
+    Distrust,
+    /// Nothing: the error is our own.
+    Nothing,
+}
+
+/// An error that a breaker can judge and remember.
+pub(crate) trait Judged: Clone {
+    /// What it says of the BMC.
+    fn sign(&self) -> Sign;
+}
+
+/// Whether to try. `E` is what is remembered, `W` who failed with it.
+#[derive(Debug)]
+pub(crate) struct Breaker<E, W> {
     failures: u32,
-    open: Option<Open>,
+    open: Option<Open<E, W>>,
 }
 
 #[derive(Debug)]
-struct Open {
-    error: Arc<Error>,
+struct Open<E, W> {
+    error: Arc<E>,
+    /// Others may have the right password, or trust the certificate.
+    who: Arc<W>,
     pause: Duration,
     until: Instant,
 }
 
-impl Breaker {
-    /// The remembered error and how long it stays, or nothing when it is time to try.
-    pub(crate) fn check(&self, now: Instant) -> Option<(Arc<Error>, Duration)> {
+impl<E, W> Default for Breaker<E, W> {
+    fn default() -> Self {
+        Self { failures: 0, open: None }
+    }
+}
+
+impl<E: Judged, W: PartialEq> Breaker<E, W> {
+    /// The remembered error and how long it stays, or nothing when it is time for `who` to try.
+    pub(crate) fn check(&mut self, now: Instant, who: &W) -> Option<(Arc<E>, Duration)> {
         let open = self.open.as_ref()?;
+        if open.error.sign() == Sign::Distrust && *open.who != *who {
+            *self = Self::default();
+            return None;
+        }
         let left = open.until.saturating_duration_since(now);
         (!left.is_zero()).then(|| (Arc::clone(&open.error), left))
     }
 
-    /// The BMC answered.
-    pub(crate) fn succeeded(&mut self) {
-        *self = Self::default();
+    /// Whether it has something worth remembering: a BMC that nobody asked for as long again after its pause is not.
+    pub(crate) fn is_open(&self, now: Instant) -> bool {
+        self.open.as_ref().is_some_and(|open| now < open.until + open.pause)
     }
 
-    /// The BMC did not answer, or refused the login. A refused login is remembered at once: BMCs lock accounts after a few
-    /// wrong passwords.
-    pub(crate) fn failed(&mut self, now: Instant, error: &Error, options: &Options) {
-        let counts = error.is_silence() || matches!(error, Error::Login { .. });
-        if !counts {
+    /// An attempt of `who` ended.
+    pub(crate) fn note<T>(
+        &mut self,
+        now: Instant,
+        outcome: &Result<T, E>,
+        who: &Arc<W>,
+        patience: &Patience,
+    ) {
+        let Err(error) = outcome else {
+            *self = Self::default();
             return;
+        };
+        let sign = error.sign();
+        match sign {
+            Sign::Life => *self = Self::default(),
+            Sign::Nothing => {}
+            Sign::Silence | Sign::Distrust => {
+                self.failures += 1;
+                if self.failures < patience.failures_to_open && sign == Sign::Silence {
+                    return;
+                }
+                let pause = self.open.as_ref().map_or(patience.first_probe, |open| open.pause * 2);
+                let pause = pause.min(patience.longest_probe);
+                let error = Arc::new(error.clone());
+                self.open = Some(Open { error, who: Arc::clone(who), pause, until: now + pause });
+            }
         }
-        self.failures += 1;
-        let refused = error.retry() == Retry::NeedsOperator;
-        if self.failures < options.failures_to_open && !refused {
-            return;
-        }
-        let pause =
-            self.open.as_ref().map_or(options.first_probe, |open| open.pause * 2).min(options.longest_probe);
-        self.open = Some(Open { error: Arc::new(error.clone()), pause, until: now + pause });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Target;
-    use ipmi::ClientError;
 
-    fn silence() -> Error {
-        Error::Unreachable { target: Target::new("192.0.2.1"), sent: 4 }
+    impl Judged for Sign {
+        fn sign(&self) -> Sign {
+            *self
+        }
+    }
+
+    type Failure = Result<(), Sign>;
+
+    fn opened_by(who: &Arc<&'static str>) -> (Breaker<Sign, &'static str>, Instant) {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        breaker.note(now, &Failure::Err(Sign::Distrust), who, &Patience::default());
+        (breaker, now)
     }
 
     #[test]
-    fn it_opens_after_two_failures_and_probes_less_and_less_often() {
-        let options = Options::default();
-        let mut breaker = Breaker::default();
-        let mut now = Instant::now();
-        breaker.failed(now, &silence(), &options);
-        assert!(breaker.check(now).is_none(), "one failure may be chance");
+    fn silence_opens_it_at_the_second_time_and_probes_grow_rarer() {
+        let (patience, who) = (Patience::default(), Arc::new("operator"));
+        let (mut breaker, mut now) = (Breaker::default(), Instant::now());
+        let silence = Failure::Err(Sign::Silence);
+        breaker.note(now, &silence, &who, &patience);
+        assert!(breaker.check(now, &who).is_none(), "one failure may be chance");
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            breaker.failed(now, &silence(), &options);
-            let (_, left) = breaker.check(now).unwrap();
+            breaker.note(now, &silence, &who, &patience);
+            let (_, left) = breaker.check(now, &who).unwrap();
             pauses.push(left.as_secs());
             now += left;
-            assert!(breaker.check(now).is_none(), "time to probe");
+            assert!(breaker.check(now, &who).is_none(), "time to probe");
         }
         assert_eq!(pauses, [15, 30, 60, 120, 240, 300, 300]);
-        breaker.succeeded();
-        breaker.failed(now, &silence(), &options);
-        assert!(breaker.check(now).is_none(), "a success starts the count anew");
+        breaker.note(now, &Ok(()), &who, &patience);
+        assert!(!breaker.is_open(now));
+        breaker.note(now, &silence, &who, &patience);
+        assert!(breaker.check(now, &who).is_none(), "a success starts the count anew");
     }
 
     #[test]
-    fn a_wrong_password_is_not_tried_twice() {
-        let mut breaker = Breaker::default();
-        let now = Instant::now();
-        let error = Error::Login {
-            target: Target::new("192.0.2.1"),
-            user: "admin".into(),
-            source: ClientError::WrongPassword,
-        };
-        breaker.failed(now, &error, &Options::default());
-        assert!(breaker.check(now).is_some());
+    fn a_wrong_password_is_not_tried_twice_but_another_is_tried_at_once() {
+        let (mut breaker, now) = opened_by(&Arc::new("wrong"));
+        assert!(breaker.check(now, &"wrong").is_some());
+        assert!(breaker.check(now, &"right").is_none());
+        assert!(breaker.check(now, &"wrong").is_none(), "what is known of the BMC is out of date");
+    }
+
+    #[test]
+    fn a_refusal_is_a_sign_of_life_and_our_own_faults_are_none_at_all() {
+        let who = Arc::new("operator");
+        for (sign, stays) in [(Sign::Life, false), (Sign::Nothing, true)] {
+            let (mut breaker, now) = opened_by(&who);
+            breaker.note(now, &Failure::Err(sign), &who, &Patience::default());
+            assert_eq!(breaker.is_open(now), stays, "{sign:?}");
+        }
     }
 }

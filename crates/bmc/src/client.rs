@@ -4,8 +4,9 @@ mod session;
 
 pub(crate) use session::{Bmc, Swept};
 
-use crate::error::{Error, Operation, Retry};
+use crate::error::{Error, Operation};
 use crate::options::{Credentials, Target};
+use crate::patience::{Ended, Look};
 use crate::pool::PoolInner;
 use core::fmt;
 use core::time::Duration;
@@ -17,7 +18,6 @@ use ipmi::command::chassis::{ChassisControl, ChassisIdentify, ChassisStatus, Get
 use ipmi::command::{Command, Guid, RawRequest, RawResponse};
 use ipmi::{CommandError, CompletionCode};
 use std::sync::Arc;
-use tokio::time::{Instant, sleep};
 
 /// Boot option 3, bit 3: do not clear the "valid" bit when no power command comes within 60 s.
 const KEEP_WITHOUT_POWER_COMMAND: u8 = 0x08;
@@ -201,27 +201,20 @@ impl IpmiClient {
     /// less often as time passes. Failures to look that may pass are tolerated until the deadline.
     pub async fn wait_for_power_state(&self, wanted: PowerState, deadline: Duration) -> Result<(), Error> {
         let _held = self.hold();
-        let started = Instant::now();
-        let mut pause = self.pool.options.poll_first;
-        let mut last = None;
-        loop {
-            let failure = match self.power_state().await {
-                Ok(state) if state == wanted => return Ok(()),
-                Ok(state) => {
-                    last = Some(state);
-                    None
-                }
-                Err(error) if error.retry() == Retry::Transient => Some(Arc::new(error)),
-                Err(error) => return Err(error),
-            };
-            let left = deadline.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                let (target, waited) = (self.target().clone(), started.elapsed());
-                return Err(Error::PowerStateNotReached { target, wanted, last, waited, source: failure });
+        let patience = &self.pool.options.patience;
+        let read = || -> Look<'_, _, _> { Box::pin(self.power_state()) };
+        patience.until(deadline, read, |state| *state == wanted, Error::retry).await.map_err(|ended| {
+            match ended {
+                Ended::Failed(error) => error,
+                Ended::OutOfTime { last, waited, source } => Error::PowerStateNotReached {
+                    target: self.target().clone(),
+                    wanted,
+                    last,
+                    waited,
+                    source,
+                },
             }
-            sleep(pause.min(left)).await;
-            pause = pause.mul_f32(1.5).min(self.pool.options.poll_longest);
-        }
+        })
     }
 
     async fn ask<K: Command>(&self, operation: Operation, command: &K) -> Result<K::Response, Error> {

@@ -1,6 +1,7 @@
 //! What went wrong with a BMC: what was tried, against which address, and what to do about it. Why it went wrong is in the
 //! chain of sources, so print the chain.
 
+use crate::breaker::{Judged, Sign};
 use crate::client::PowerState;
 use crate::options::Target;
 use core::fmt;
@@ -276,23 +277,26 @@ impl Error {
         }
     }
 
-    /// Whether the BMC itself could not be reached, as against a BMC that answers with an error.
-    pub(crate) const fn is_silence(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. }
-                | Self::PortClosed { .. }
-                | Self::LoginSilent { .. }
-                | Self::Resolve { .. }
-                | Self::Socket { .. }
-        )
-    }
-
     /// The completion code, when the BMC answered with one.
     pub(crate) const fn completion(&self) -> Option<CompletionCode> {
         match self {
             Self::Command { source: CommandError::Completion { code, .. }, .. } => Some(*code),
             _ => None,
+        }
+    }
+}
+
+impl Judged for Error {
+    fn sign(&self) -> Sign {
+        match self {
+            Self::Login { .. } if self.retry() == Retry::NeedsOperator => Sign::Distrust,
+            Self::Login { .. }
+            | Self::Unreachable { .. }
+            | Self::PortClosed { .. }
+            | Self::LoginSilent { .. }
+            | Self::Resolve { .. }
+            | Self::Socket { .. } => Sign::Silence,
+            _ => Sign::Nothing,
         }
     }
 }

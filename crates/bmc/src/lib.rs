@@ -15,10 +15,12 @@ pub mod emulator;
 mod error;
 mod link;
 mod options;
+mod patience;
 mod pool;
 pub mod redfish;
 
 pub use client::{BootSetting, IpmiClient, PowerState, SessionHold};
 pub use error::{Error, Operation, Retry};
 pub use options::{Credentials, Options, Target};
+pub use patience::Patience;
 pub use pool::IpmiPool;

@@ -1,5 +1,6 @@
 //! Whom to talk to, as whom, and with which patience.
 
+use crate::patience::Patience;
 use core::fmt;
 use core::time::Duration;
 use ipmi::{CipherChoice, Password, Privilege, RMCP_PORT, Timing, Username};
@@ -80,18 +81,10 @@ pub struct Options {
     /// Sessions open at a time in the whole pool; each has a socket. When all are taken, the one idle for longest is
     /// closed to make room.
     pub max_sessions: usize,
-    /// Attempts to reach a BMC that must fail in a row before it counts as dead.
-    pub failures_to_open: u32,
-    /// How long a dead BMC is left alone before the first probe; doubles with each probe that fails.
-    pub first_probe: Duration,
-    /// The longest time between two probes.
-    pub longest_probe: Duration,
+    /// When a BMC counts as dead, and how often it is looked at.
+    pub patience: Patience,
     /// Ask BMCs not to drop a boot override when no power command follows within 60 s.
     pub keep_boot_override: bool,
-    /// The first pause between two looks at the power state; grows by half each time.
-    pub poll_first: Duration,
-    /// The longest pause between two looks at the power state.
-    pub poll_longest: Duration,
 }
 
 impl Default for Options {
@@ -103,12 +96,8 @@ impl Default for Options {
             keep_alive: Duration::from_secs(30),
             max_waiting: 16,
             max_sessions: 4096,
-            failures_to_open: 2,
-            first_probe: Duration::from_secs(15),
-            longest_probe: Duration::from_mins(5),
+            patience: Patience::default(),
             keep_boot_override: true,
-            poll_first: Duration::from_millis(500),
-            poll_longest: Duration::from_secs(5),
         }
     }
 }

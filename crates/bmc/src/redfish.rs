@@ -5,7 +5,6 @@
 //! BMC at a time; a BMC that does not answer, or that refuses the password, is left alone until the next probe. Credentials
 //! go to the origin they were given for and to no other: redirects and links that lead elsewhere are errors.
 
-mod breaker;
 mod client;
 mod error;
 mod exchange;

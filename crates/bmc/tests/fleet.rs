@@ -4,7 +4,7 @@
 mod machine;
 
 use bmc::emulator::{Faults, IpmiServer};
-use bmc::{IpmiClient, IpmiPool, Options, PowerState};
+use bmc::{IpmiClient, IpmiPool, Options, Patience, PowerState};
 use machine::{Machine, client_of, machine_at, options};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -40,7 +40,10 @@ async fn ask_all(clients: &[IpmiClient]) -> (usize, usize, Duration) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_bmcs_are_asked_at_once() {
     let servers = fleet().await;
-    let pool = IpmiPool::new(Options { failures_to_open: 1, ..options() });
+    let pool = IpmiPool::new(Options {
+        patience: Patience { failures_to_open: 1, ..Patience::default() },
+        ..options()
+    });
     let clients: Vec<_> = servers.iter().map(|server| client_of(&pool, server)).collect();
     let (answered, _, login) = ask_all(&clients).await;
     assert_eq!(answered, 500);

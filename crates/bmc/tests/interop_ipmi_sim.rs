@@ -82,7 +82,10 @@ async fn ready(pool: &IpmiPool, target: &Target) {
 #[tokio::test]
 async fn a_machines_life() {
     let (_server, dir, target) = ipmi_sim();
-    let pool = IpmiPool::new(bmc::Options { first_probe: Duration::from_millis(100), ..options() });
+    let pool = IpmiPool::new(bmc::Options {
+        patience: bmc::Patience { first_probe: Duration::from_millis(100), ..bmc::Patience::default() },
+        ..options()
+    });
     ready(&pool, &target).await;
     let bmc = pool.client(target, credentials());
     bmc.chassis_control(ChassisControl::PowerUp).await.unwrap();
@@ -104,7 +107,10 @@ async fn a_machines_life() {
 #[tokio::test]
 async fn a_wrong_password_is_understood() {
     let (_server, _dir, target) = ipmi_sim();
-    let pool = IpmiPool::new(bmc::Options { first_probe: Duration::from_millis(100), ..options() });
+    let pool = IpmiPool::new(bmc::Options {
+        patience: bmc::Patience { first_probe: Duration::from_millis(100), ..bmc::Patience::default() },
+        ..options()
+    });
     ready(&pool, &target).await;
     let wrong = Credentials { password: Password::new("wrong").unwrap(), ..credentials() };
     let error = pool.client(target, wrong).power_state().await.unwrap_err();

@@ -7,7 +7,7 @@ mod fake;
 use bmc::redfish::{
     Address, Auth, Credentials, Error, Options, Password, RedfishClient, RedfishPool, SystemId,
 };
-use bmc::{PowerState as Power, Retry};
+use bmc::{Patience, PowerState as Power, Retry};
 use fake::{Fake, Knobs};
 use redfish::{BootMode, BootTarget, DocumentError, Override, PowerState, ResetType};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn options() -> Options {
     Options {
         answer: Duration::from_secs(20),
         first_pause: Duration::from_millis(10),
-        poll_first: Duration::from_millis(10),
+        patience: Patience { poll_first: Duration::from_millis(10), ..Patience::default() },
         ..Options::default()
     }
 }

@@ -4,7 +4,7 @@
 mod machine;
 
 use bmc::emulator::Faults;
-use bmc::{BootSetting, Credentials, Error, IpmiPool, Options, PowerState, Retry, Target};
+use bmc::{BootSetting, Credentials, Error, IpmiPool, Options, Patience, PowerState, Retry, Target};
 use ipmi::command::RawRequest;
 use ipmi::command::boot::BootDevice;
 use ipmi::command::chassis::ChassisControl;
@@ -81,7 +81,10 @@ async fn a_lossy_network_only_takes_longer() {
 async fn a_dead_bmc_costs_one_deadline_then_nothing() {
     // A socket that nobody reads: as silent as a BMC without power.
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let pool = IpmiPool::new(Options { failures_to_open: 1, ..impatient() });
+    let pool = IpmiPool::new(Options {
+        patience: Patience { failures_to_open: 1, ..Patience::default() },
+        ..impatient()
+    });
     let bmc = pool.client(target(silent.local_addr().unwrap()), credentials());
     let error = bmc.power_state().await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { sent: 2..=4, .. }), "{error:?}");
@@ -100,7 +103,10 @@ async fn a_bmc_is_probed_again_and_comes_back() {
     let server = machine().await;
     server.set_faults(Faults { deaf: true, ..Faults::default() });
     let first_probe = Duration::from_millis(300);
-    let pool = IpmiPool::new(Options { failures_to_open: 1, first_probe, ..impatient() });
+    let pool = IpmiPool::new(Options {
+        patience: Patience { failures_to_open: 1, first_probe, ..Patience::default() },
+        ..impatient()
+    });
     let bmc = client_of(&pool, &server);
     assert!(matches!(bmc.power_state().await, Err(Error::Unreachable { .. })));
     server.set_faults(Faults::default());

@@ -127,7 +127,10 @@ fn open_bmcs() -> drivers::Bmcs {
         tracing::warn!(%error, "cannot raise the limit on open files");
     }
     drivers::Bmcs {
-        ipmi: bmc::IpmiPool::new(bmc::Options { poll_first: FIRST_LOOK, ..bmc::Options::default() }),
+        ipmi: bmc::IpmiPool::new(bmc::Options {
+            patience: bmc::Patience { poll_first: FIRST_LOOK, ..bmc::Patience::default() },
+            ..bmc::Options::default()
+        }),
         redfish: bmc::redfish::RedfishPool::new(bmc::redfish::Options::default()),
     }
 }

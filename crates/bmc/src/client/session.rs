@@ -31,7 +31,7 @@ pub(crate) struct Bmc {
     target: Target,
     /// Held while a request is in flight: that is what makes it one at a time.
     slot: AsyncMutex<Slot>,
-    breaker: Mutex<Guarded>,
+    breaker: Mutex<Breaker<Error, Credentials>>,
     waiting: Semaphore,
     holds: AtomicUsize,
 }
@@ -46,13 +46,6 @@ struct Slot {
     last_command: Option<Instant>,
     /// A session idle for longer is not trusted any more; learnt when a BMC forgets sessions early.
     max_idle: Duration,
-}
-
-/// The breaker, and with whose credentials it was opened.
-#[derive(Debug, Default)]
-struct Guarded {
-    breaker: Breaker,
-    credentials: Option<Arc<Credentials>>,
 }
 
 /// What sweeping did with a BMC.
@@ -76,7 +69,7 @@ impl Bmc {
         Self {
             target,
             slot: AsyncMutex::new(slot),
-            breaker: Mutex::new(Guarded::default()),
+            breaker: Mutex::default(),
             waiting: Semaphore::new(options.max_waiting.max(1)),
             holds: AtomicUsize::new(0),
         }
@@ -124,8 +117,7 @@ impl Bmc {
     pub(crate) async fn sweep(&self, options: &Options) -> Swept {
         let Ok(mut slot) = self.slot.try_lock() else { return Swept::InUse };
         let Some(link) = &mut slot.link else {
-            let dead = self.guarded().breaker.check(Instant::now()).is_some();
-            return if dead { Swept::InUse } else { Swept::Forgettable };
+            return if self.breaker().is_open(Instant::now()) { Swept::InUse } else { Swept::Forgettable };
         };
         let idle = link.last_used.elapsed();
         if self.holds.load(Ordering::Relaxed) > 0 {
@@ -146,31 +138,17 @@ impl Bmc {
         Swept::InUse
     }
 
-    fn guarded(&self) -> MutexGuard<'_, Guarded> {
+    fn breaker(&self) -> MutexGuard<'_, Breaker<Error, Credentials>> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The remembered error, as an error for this caller.
     fn remembered(&self, credentials: &Credentials) -> Result<(), Error> {
-        let mut guarded = self.guarded();
-        let Some((source, probe_in)) = guarded.breaker.check(Instant::now()) else { return Ok(()) };
-        let other = guarded.credentials.as_deref().is_some_and(|with| with != credentials);
-        if other && matches!(*source, Error::Login { .. }) {
-            // What was refused was another password.
-            guarded.breaker.succeeded();
-            return Ok(());
-        }
-        Err(Error::Remembered { target: self.target.clone(), probe_in, source })
-    }
-
-    fn note<T>(&self, outcome: &Result<T, Error>, credentials: &Arc<Credentials>, options: &Options) {
-        let mut guarded = self.guarded();
-        match outcome {
-            Ok(_) => guarded.breaker.succeeded(),
-            Err(error) => {
-                guarded.breaker.failed(Instant::now(), error, options);
-                guarded.credentials = Some(Arc::clone(credentials));
+        match self.breaker().check(Instant::now(), credentials) {
+            Some((source, probe_in)) => {
+                Err(Error::Remembered { target: self.target.clone(), probe_in, source })
             }
+            None => Ok(()),
         }
     }
 
@@ -344,7 +322,8 @@ impl Turn<'_> {
     async fn open(&mut self) -> Result<(), Error> {
         let client = self.client;
         let outcome = self.open_session().await;
-        client.bmc.note(&outcome, &client.credentials, &client.pool.options);
+        let patience = &client.pool.options.patience;
+        client.bmc.breaker().note(Instant::now(), &outcome, &client.credentials, patience);
         let link = outcome?;
         self.slot.suite = Some(link.suite());
         self.slot.credentials = Some(Arc::clone(&client.credentials));

@@ -6,7 +6,7 @@ use super::options::{Address, Credentials, SystemId};
 use super::pool::PoolInner;
 use super::turn::{Bmc, Read, Turn};
 use crate::client::PowerState as Power;
-use crate::error::Retry;
+use crate::patience::{Ended, Look};
 use core::time::Duration;
 use redfish::{
     Boot, BootChange, BootMode, BootTarget, DocumentError, Meaning, Override, PowerState, ResetType,
@@ -15,7 +15,7 @@ use redfish::{
 };
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// One machine of one BMC. Cloning is cheap; clones and other clients of the same pool and address share the login.
 ///
@@ -108,27 +108,20 @@ impl RedfishClient {
     /// Waits until the power state is `wanted`, for `deadline` at most, looking less often as time passes. Failures to
     /// look that may pass are tolerated until the deadline.
     pub async fn wait_for_power_state(&self, wanted: Power, deadline: Duration) -> Result<(), Error> {
-        let (started, options) = (Instant::now(), &self.pool.options);
-        let mut pause = options.poll_first;
-        let mut last = None;
-        loop {
-            let source = match self.power_state().await {
-                Ok(state) if is(state, wanted) => return Ok(()),
-                Ok(state) => {
-                    last = Some(state);
-                    None
-                }
-                Err(error) if error.retry() == Retry::Transient => Some(Arc::new(error)),
-                Err(error) => return Err(error),
-            };
-            let left = deadline.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                let (address, waited) = (self.bmc.address.clone(), started.elapsed());
-                return Err(Error::PowerStateNotReached { address, wanted, last, waited, source });
+        let patience = &self.pool.options.patience;
+        let read = || -> Look<'_, _, _> { Box::pin(self.power_state()) };
+        patience.until(deadline, read, |state| is(*state, wanted), Error::retry).await.map_err(|ended| {
+            match ended {
+                Ended::Failed(error) => error,
+                Ended::OutOfTime { last, waited, source } => Error::PowerStateNotReached {
+                    address: self.bmc.address.clone(),
+                    wanted,
+                    last,
+                    waited,
+                    source,
+                },
             }
-            sleep(pause.min(left)).await;
-            pause = pause.mul_f32(1.5).min(options.poll_longest);
-        }
+        })
     }
 }
 
@@ -287,7 +280,7 @@ impl Turn<'_> {
         }
         let mut task = Task::from_value(answer.status, &answer.value);
         let Some(path) = answer.location.or_else(|| task.path.clone()) else { return Ok(()) };
-        let mut pause = self.options().poll_first;
+        let mut pause = self.options().patience.poll_first;
         loop {
             match task.progress {
                 TaskProgress::Done => return Ok(()),
@@ -301,7 +294,7 @@ impl Turn<'_> {
                 }
                 TaskProgress::Running => sleep(pause).await,
             }
-            pause = pause.mul_f32(1.5).min(self.options().poll_longest);
+            pause = self.options().patience.next_pause(pause);
             task = match self.poll(&path).await {
                 Ok(task) => task,
                 // There are BMCs that forget a task once it ended.

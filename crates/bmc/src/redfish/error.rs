@@ -2,6 +2,7 @@
 //! wrong is in the chain of sources, so print the chain.
 
 use super::options::Address;
+use crate::breaker::{Judged, Sign};
 use crate::client::PowerState;
 use crate::error::Retry;
 use core::fmt;
@@ -292,25 +293,22 @@ impl Error {
         }
     }
 
-    /// Whether the BMC could not be reached or did not answer.
-    pub(super) const fn is_silence(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Broken { .. } | Self::Slow { .. })
-    }
-
-    /// Whether one of the two sides does not trust the other.
-    pub(super) fn is_untrusted(&self) -> bool {
-        match self {
-            Self::Login { source, .. } => fault_retry(source) == Retry::NeedsOperator,
-            Self::Certificate { .. } => true,
-            _ => false,
-        }
-    }
-
     /// What the BMC said, when it refused a request.
     pub(super) const fn refusal(&self) -> Option<&Fault> {
         match self {
             Self::Refused { source, .. } => Some(source),
             _ => None,
+        }
+    }
+}
+
+impl Judged for Error {
+    fn sign(&self) -> Sign {
+        match self {
+            Self::Login { source, .. } if fault_retry(source) == Retry::NeedsOperator => Sign::Distrust,
+            Self::Certificate { .. } => Sign::Distrust,
+            Self::Unreachable { .. } | Self::Broken { .. } | Self::Slow { .. } => Sign::Silence,
+            _ => Sign::Life,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Whom to talk to, as whom, and with which patience.
 
+use crate::patience::Patience;
 use core::fmt;
 use core::time::Duration;
 use redfish::{DEFAULT_ROOT, ResourcePath};
@@ -241,16 +242,8 @@ pub struct Options {
     pub max_waiting: usize,
     /// BMCs that are remembered. Above it, those that nobody uses are forgotten.
     pub max_bmcs: usize,
-    /// Calls that must fail in a row before a BMC counts as dead.
-    pub failures_to_open: u32,
-    /// How long a dead BMC is left alone before the first probe; doubles with each probe that fails.
-    pub first_probe: Duration,
-    /// The longest time between two probes.
-    pub longest_probe: Duration,
-    /// The first pause between two looks at a power state or a task; grows by half each time.
-    pub poll_first: Duration,
-    /// The longest pause between two looks.
-    pub poll_longest: Duration,
+    /// When a BMC counts as dead, and how often it is looked at.
+    pub patience: Patience,
 }
 
 impl Default for Options {
@@ -263,11 +256,7 @@ impl Default for Options {
             first_pause: Duration::from_millis(500),
             max_waiting: 16,
             max_bmcs: 16_384,
-            failures_to_open: 2,
-            first_probe: Duration::from_secs(15),
-            longest_probe: Duration::from_mins(5),
-            poll_first: Duration::from_millis(500),
-            poll_longest: Duration::from_secs(5),
+            patience: Patience::default(),
         }
     }
 }

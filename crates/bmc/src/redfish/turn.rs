@@ -1,13 +1,13 @@
 //! One BMC and one caller's turn with it: the queue in front, the breaker, what is known of the service, and finding the
 //! machine. It does not know what the callers want.
 
-use super::breaker::Breaker;
 use super::client::RedfishClient;
 use super::error::{Error, Operation};
 use super::exchange::{Answer, Request};
 use super::login::Session;
 use super::options::{Address, Credentials, Options, SystemId};
 use super::pool::PoolInner;
+use crate::breaker::Breaker;
 use core::future::Future;
 use core::pin::Pin;
 use redfish::{DocumentError, Meaning, Members, Quirks, ResourcePath, ServiceRoot, System};
@@ -23,7 +23,7 @@ pub(super) struct Bmc {
     pub(super) address: Address,
     /// Held during a call: that is what makes it one request at a time.
     slot: AsyncMutex<Slot>,
-    breaker: Mutex<Breaker>,
+    breaker: Mutex<Breaker<Error, Credentials>>,
     waiting: Semaphore,
 }
 
@@ -58,13 +58,13 @@ impl Bmc {
         }
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+    fn breaker(&self) -> MutexGuard<'_, Breaker<Error, Credentials>> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is remembered as dead.
     pub(super) fn is_dead(&self) -> bool {
-        self.breaker().is_open()
+        self.breaker().is_open(Instant::now())
     }
 
     fn remembered(&self, who: &Credentials) -> Result<(), Error> {
@@ -118,7 +118,7 @@ impl RedfishClient {
         let outcome = outcome.unwrap_or_else(|_| {
             Err(Error::Slow { address: address(), operation, waited: options.operation })
         });
-        bmc.breaker().note(Instant::now(), &outcome, &self.credentials, options);
+        bmc.breaker().note(Instant::now(), &outcome, &self.credentials, &options.patience);
         outcome
     }
 }

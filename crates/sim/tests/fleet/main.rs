@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bmc::{Credentials, IpmiClient, IpmiPool, Options, Target};
+use bmc::{Credentials, IpmiClient, IpmiPool, Options, Patience, Target};
 use ipmi::command::boot::BootDevice;
 use ipmi::{Password, Username};
 use sim::{Fleet, FleetOptions, Machine, MachineState};
@@ -27,7 +27,10 @@ fn own_address(last: u8) -> Ipv4Addr {
 }
 
 fn pool() -> IpmiPool {
-    IpmiPool::new(Options { poll_first: Duration::from_millis(20), ..Options::default() })
+    IpmiPool::new(Options {
+        patience: Patience { poll_first: Duration::from_millis(20), ..Patience::default() },
+        ..Options::default()
+    })
 }
 
 fn client(pool: &IpmiPool, machine: &Machine) -> IpmiClient {
