@@ -107,7 +107,7 @@ mod tests {
 
     type Failure = Result<(), Sign>;
 
-    fn opened_by(who: &Arc<&'static str>) -> (Breaker<Sign, &'static str>, Instant) {
+    fn opened_by(who: &Arc<String>) -> (Breaker<Sign, String>, Instant) {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         breaker.note(now, &Failure::Err(Sign::Distrust), who, &Patience::default());
         (breaker, now)
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn silence_opens_it_at_the_second_time_and_probes_grow_rarer() {
-        let (patience, who) = (Patience::default(), Arc::new("operator"));
+        let (patience, who) = (Patience::default(), Arc::new("operator".to_owned()));
         let (mut breaker, mut now) = (Breaker::default(), Instant::now());
         let silence = Failure::Err(Sign::Silence);
         breaker.note(now, &silence, &who, &patience);
@@ -137,15 +137,15 @@ mod tests {
 
     #[test]
     fn a_wrong_password_is_not_tried_twice_but_another_is_tried_at_once() {
-        let (mut breaker, now) = opened_by(&Arc::new("wrong"));
-        assert!(breaker.check(now, &"wrong").is_some());
-        assert!(breaker.check(now, &"right").is_none());
-        assert!(breaker.check(now, &"wrong").is_none(), "what is known of the BMC is out of date");
+        let (mut breaker, now) = opened_by(&Arc::new("wrong".to_owned()));
+        assert!(breaker.check(now, &"wrong".to_owned()).is_some());
+        assert!(breaker.check(now, &"right".to_owned()).is_none());
+        assert!(breaker.check(now, &"wrong".to_owned()).is_none(), "what is known of the BMC is out of date");
     }
 
     #[test]
     fn a_refusal_is_a_sign_of_life_and_our_own_faults_are_none_at_all() {
-        let who = Arc::new("operator");
+        let who = Arc::new("operator".to_owned());
         for (sign, stays) in [(Sign::Life, false), (Sign::Nothing, true)] {
             let (mut breaker, now) = opened_by(&who);
             breaker.note(now, &Failure::Err(sign), &who, &Patience::default());

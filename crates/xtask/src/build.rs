@@ -21,9 +21,18 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
 }
 
 /// Cargo, in the root of the source tree.
+///
+/// What the cargo that started this program told it of itself is not passed on: build scripts of libraries (ring's is
+/// one) ask to be run again when it changes, and everything above them would be built anew at each turn between
+/// `cargo xtask` and cargo by hand.
 pub(crate) fn cargo() -> Command {
     let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(source_root());
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 
