@@ -1,6 +1,6 @@
 //! Reading JSON values that have to be of some type, with messages that say what was expected.
 
-use model::JsonObject;
+use model::{JsonObject, MacAddr};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -47,15 +47,18 @@ pub(crate) fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// Checks that `value` has the type of `field`. Null passes everywhere: it stands for the default.
-pub(crate) fn check_type<T>(field: &Field<T>, value: &Value) -> Result<(), Invalid> {
-    let (fits, expected) = match field.ty.json {
+/// Whether `value` has the type `json`, and what such a value is called.
+pub(crate) fn fits(json: Json, value: &Value) -> (bool, &'static str) {
+    match json {
         Json::Text => (value.is_string(), "a string"),
         Json::Uuid => (
             value.as_str().is_some_and(|text| Uuid::parse_str(text).is_ok()),
             "a UUID such as 1be26c0b-03f2-4d2e-ae87-c02d7f33c123",
         ),
-        Json::Mac => (value.is_string(), "an Ethernet address such as 52:54:00:12:34:56"),
+        Json::Mac => (
+            value.as_str().is_some_and(|text| text.parse::<MacAddr>().is_ok()),
+            "an Ethernet address such as 52:54:00:12:34:56",
+        ),
         Json::Flag => (flag(value).is_some(), "true or false"),
         Json::Object => (value.is_object(), "an object"),
         Json::Texts => {
@@ -64,7 +67,12 @@ pub(crate) fn check_type<T>(field: &Field<T>, value: &Value) -> Result<(), Inval
         Json::List(_) => (value.is_array(), "a list"),
         Json::Integer => (integer(value).is_some(), "a whole number"),
         Json::Time | Json::Links | Json::LinkLists => (false, "nothing: it cannot be set"),
-    };
+    }
+}
+
+/// Checks that `value` has the type of `field`. Null passes everywhere: it stands for the default.
+pub(crate) fn check_type<T>(field: &Field<T>, value: &Value) -> Result<(), Invalid> {
+    let (fits, expected) = fits(field.ty.json, value);
     if fits || value.is_null() {
         return Ok(());
     }

@@ -94,18 +94,25 @@ async fn run(
         return if is_looked_up(row) { ApiError::routing(status, text) } else { ApiError::new(status, text) }
             .into_response();
     }
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    if let Some(operation) = &row.operation
+        && let Err(error) = query.check_row(operation, known.version)
+    {
+        return error.into_response();
+    }
     let body = match body::read(payload, body::limit_of(row.path)).await {
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };
     let request = Request {
+        row,
         state,
         caller: known.caller,
         version: known.version,
         base: known.base,
         path: parts.uri.path().to_owned(),
         params: params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-        query: Query::parse(parts.uri.query().unwrap_or_default()),
+        query,
         body,
     };
     (row.handler)(request).await.into_response()

@@ -6,6 +6,7 @@
 //! to nobody here.
 
 mod auth;
+mod bodies;
 mod body;
 mod error;
 mod front;
@@ -13,8 +14,11 @@ mod ident;
 mod interfaces;
 mod node_filter;
 mod node_part;
+mod openapi;
+mod operation;
 mod options;
 mod page;
+mod params;
 mod part_rules;
 mod path;
 mod query;
@@ -34,6 +38,7 @@ use db::Db;
 pub use auth::basic::HttpBasic;
 pub use auth::{Authenticator, Authorizer, Caller, NoAuth, Refusal, SystemAdmins};
 pub use front::router;
+pub use openapi::text as openapi_text;
 pub use options::Options;
 pub use serve::{ServeLimits, serve};
 

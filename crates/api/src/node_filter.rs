@@ -5,38 +5,11 @@ use db::{NodeFilter, NodeQuery, NodeSort};
 use model::{ChassisUuid, Fault, NodeUuid};
 
 use crate::error::ApiError;
-use crate::page::{PAGE_PARAMS, Page};
+use crate::page::Page;
 use crate::request::Request;
-
-/// Parameters of node lists beside those of paging.
-const FILTERS: [&str; 20] = [
-    "instance_uuid",
-    "instance_name",
-    "chassis_uuid",
-    "associated",
-    "maintenance",
-    "retired",
-    "provision_state",
-    "driver",
-    "resource_class",
-    "fault",
-    "conductor_group",
-    "conductor",
-    "owner",
-    "lessee",
-    "project",
-    "description_contains",
-    "shard",
-    "sharded",
-    "include_children",
-    "parent_node",
-];
 
 /// Reads the query of a list of nodes; `detail` is the route that always shows everything.
 pub(crate) fn read(request: &Request, detail: bool) -> Result<(Page, NodeQuery), ApiError> {
-    let names: Vec<&str> =
-        PAGE_PARAMS[..if detail { 4 } else { 6 }].iter().chain(&FILTERS).copied().collect();
-    request.query.check("nodes", &names, request.version)?;
     let page = Page::read(request, &NODE, detail)?;
     let query = NodeQuery {
         visible_to: request.scope(),

@@ -5,7 +5,7 @@
 /// `strip_json` takes a trailing `.json` away, as versions below 1.91 did.
 pub(crate) fn normalise(path: &str, strip_json: bool) -> String {
     let mut path = path.trim_end_matches('/');
-    if strip_json {
+    if strip_json && path.trim_start_matches("/v1") != "/openapi.json" {
         path = path.strip_suffix(".json").unwrap_or(path);
     }
     match path {
@@ -22,7 +22,7 @@ pub(crate) fn is_public(path: &str) -> bool {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     match path {
-        "/" | "/v1" | "/v1/lookup" | "/v1/continue_inspection" => true,
+        "/" | "/v1" | "/v1/openapi.json" | "/v1/lookup" | "/v1/continue_inspection" => true,
         _ => {
             path.strip_prefix("/v1/heartbeat/").is_some_and(word)
                 || path
@@ -52,6 +52,7 @@ mod tests {
         }
         assert_eq!(normalise("/v1/nodes.json", true), "/v1/nodes");
         assert_eq!(normalise("/v1/nodes.json", false), "/v1/nodes.json");
+        assert_eq!(normalise("/v1/openapi.json", true), "/v1/openapi.json");
     }
 
     #[test]

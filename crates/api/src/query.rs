@@ -5,6 +5,7 @@ use microversion::{Version, param_gate};
 use uuid::Uuid;
 
 use crate::error::ApiError;
+use crate::operation::Operation;
 
 /// A query string, decoded.
 #[derive(Debug, Clone, Default)]
@@ -16,22 +17,24 @@ impl Query {
         Self(url::form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
     }
 
+    /// Checks that every parameter is one that `operation` asks for, of its kind, and that `version` has it.
+    pub(crate) fn check_row(&self, operation: &Operation, version: Version) -> Result<(), ApiError> {
+        for (name, value) in &self.0 {
+            let param =
+                operation.params().find(|param| param.name == name).ok_or_else(|| unexpected(name))?;
+            admit(operation.at, name, version)?;
+            param.kind.check(value).map_err(|expected| wrong(name, &expected, value))?;
+        }
+        Ok(())
+    }
+
     /// Checks that every parameter is one of `names` and that `version` has it; `at` is its place in the releases.
     pub(crate) fn check(&self, at: &str, names: &[&str], version: Version) -> Result<(), ApiError> {
         for (name, _) in &self.0 {
             if !names.contains(&name.as_str()) {
-                let shown: String = name.chars().take(64).collect();
-                return Err(ApiError::bad_request(format!("Unexpected arguments: {shown}")));
+                return Err(unexpected(name));
             }
-            let gate = param_gate(at, name);
-            if !gate.admits(version) {
-                let text = format!(
-                    "The parameter '{name}' needs API version 1.{}; this request asks for {version}.",
-                    gate.min
-                );
-                let status = StatusCode::from_u16(gate.below).unwrap_or(StatusCode::NOT_ACCEPTABLE);
-                return Err(ApiError::new(status, text));
-            }
+            admit(at, name, version)?;
         }
         Ok(())
     }
@@ -55,12 +58,7 @@ impl Query {
 
     /// A boolean word.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
-        let read = |word: &str| {
-            let problem =
-                || ApiError::bad_request(format!("{name}: expected true or false, not '{}'", cut(word)));
-            api_types::flag_text(word).ok_or_else(problem)
-        };
-        self.get(name).map(read).transpose()
+        self.parsed(name, "true or false", api_types::flag_text)
     }
 
     /// Words between commas, each once; empty ones do not count.
@@ -86,11 +84,7 @@ impl Query {
         expected: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, ApiError> {
-        let read = |text: &str| {
-            let problem =
-                || ApiError::bad_request(format!("{name}: expected {expected}, not '{}'", cut(text)));
-            parse(text).ok_or_else(problem)
-        };
+        let read = |text: &str| parse(text).ok_or_else(|| wrong(name, expected, text));
         self.get(name).map(read).transpose()
     }
 
@@ -101,6 +95,25 @@ impl Query {
         query.append_pair("limit", &limit.to_string()).append_pair("marker", marker);
         query.extend_pairs(kept).finish()
     }
+}
+
+/// Refuses a parameter that `version` lacks; `at` is its place in the releases.
+fn admit(at: &str, name: &str, version: Version) -> Result<(), ApiError> {
+    let gate = param_gate(at, name);
+    if gate.admits(version) {
+        return Ok(());
+    }
+    let text =
+        format!("The parameter '{name}' needs API version 1.{}; this request asks for {version}.", gate.min);
+    Err(ApiError::new(StatusCode::from_u16(gate.below).unwrap_or(StatusCode::NOT_ACCEPTABLE), text))
+}
+
+fn unexpected(name: &str) -> ApiError {
+    ApiError::bad_request(format!("Unexpected arguments: {}", cut(name)))
+}
+
+fn wrong(name: &str, expected: &str, value: &str) -> ApiError {
+    ApiError::bad_request(format!("{name}: expected {expected}, not '{}'", cut(value)))
 }
 
 fn cut(text: &str) -> String {

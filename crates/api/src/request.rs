@@ -16,10 +16,13 @@ use crate::error::ApiError;
 use crate::page::Page;
 use crate::query::Query;
 use crate::reply::Reply;
+use crate::routes::Route;
 use crate::{ApiState, store};
 
 /// A request on its way to a handler.
 pub(crate) struct Request {
+    /// The row of its route; its query was checked by it.
+    pub(crate) row: &'static Route,
     /// What handlers work with.
     pub(crate) state: Arc<ApiState>,
     /// Who sent it.
@@ -58,7 +61,20 @@ impl Request {
         }
     }
 
-    /// The body as a JSON object with no members but `names`; no body at all is an empty one.
+    /// The body as a JSON object of the shape that the route's row says; no body at all is an empty one.
+    pub(crate) fn shaped(&self) -> Result<Map<String, Value>, ApiError> {
+        let body = if self.body.is_empty() { Value::Object(Map::new()) } else { self.json()? };
+        if let Some(shape) = self.row.operation.as_ref().and_then(|operation| operation.body) {
+            shape.check(&body, "")?;
+        }
+        match body {
+            Value::Object(map) => Ok(map),
+            _ => Err(ApiError::bad_request("The body has to be a JSON object.")),
+        }
+    }
+
+    /// The same for routes whose row does not tell: no members but `names`; no body at all is an empty one.
+    #[allow(dead_code, reason = "rows of routes tell the shape; those that do not yet need it")]
     pub(crate) fn members(&self, names: &[&str]) -> Result<Map<String, Value>, ApiError> {
         let map = if self.body.is_empty() { Map::new() } else { self.json_object()? };
         match map.keys().find(|key| !names.contains(&key.as_str())) {

@@ -23,6 +23,7 @@ pub(crate) mod node_show;
 pub(crate) mod node_traits;
 pub(crate) mod node_update;
 pub(crate) mod node_vifs;
+pub(crate) mod openapi;
 pub(crate) mod port_update;
 pub(crate) mod portgroup_update;
 pub(crate) mod portgroups;

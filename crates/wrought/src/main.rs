@@ -27,7 +27,7 @@ enum Command {
     },
     /// Simulate a fleet: machines with IPMI BMCs, and agents that speak the real protocols.
     Sim(Box<sim::SimArgs>),
-    /// Show a page of the reference: configuration, sample, api-versions, states.
+    /// Show a page of the reference: configuration, sample, api-versions, openapi, states.
     Reference {
         /// Its name.
         page: pages::Page,

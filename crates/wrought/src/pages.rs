@@ -13,6 +13,8 @@ pub(crate) enum Page {
     Sample,
     /// What each version of the API brought.
     ApiVersions,
+    /// The API as an OpenAPI document.
+    Openapi,
     /// The states of a node and what leads from one to the next.
     States,
 }
@@ -24,6 +26,7 @@ impl Page {
             Self::Configuration => server::config::reference_page(),
             Self::Sample => server::config::sample(),
             Self::ApiVersions => microversion::history_page(),
+            Self::Openapi => api::openapi_text().to_owned(),
             Self::States => states(),
         }
     }

@@ -7,10 +7,11 @@ use clap::Args;
 use std::fs;
 
 /// Page of the program, file in the repository.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: &[(&str, &str)] = &[
     ("configuration", "docs/reference/configuration.md"),
     ("sample", "docs/reference/wrought.toml"),
     ("api-versions", "docs/reference/api-versions.md"),
+    ("openapi", "docs/reference/openapi.json"),
     ("states", "docs/reference/states.md"),
 ];
 

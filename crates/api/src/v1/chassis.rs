@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::ident::uuid_alone;
 use crate::node_filter;
 use crate::node_part::missing;
-use crate::page::{self, PAGE_PARAMS, Page};
+use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::store::CONFLICT_TRIES;
@@ -26,7 +26,6 @@ pub(crate) async fn detail(request: Request) -> Answer {
 
 async fn answer(request: Request, detail: bool) -> Answer {
     request.authorise("baremetal:chassis:get", None)?;
-    request.query.check("chassis", &PAGE_PARAMS[..if detail { 4 } else { 6 }], request.version)?;
     let page = Page::read(&request, &CHASSIS, detail)?;
     let chassis = request.state.db.list_chassis(&page.paging()?).await?;
     let marker = chassis.last().filter(|_| chassis.len() == page.limit).map(|last| last.uuid.to_string());
@@ -35,7 +34,6 @@ async fn answer(request: Request, detail: bool) -> Answer {
 
 /// `GET /v1/chassis/{chassis_uuid}`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.query.check("chassis", &["fields"], request.version)?;
     request.authorise("baremetal:chassis:get", None)?;
     let shape = page::shape(&request, Shape::Full)?;
     let chassis = find(&request).await?;
@@ -54,7 +52,7 @@ pub(crate) async fn create(request: Request) -> Answer {
     request.no_query()?;
     request.authorise("baremetal:chassis:create", None)?;
     let mut chassis = Chassis::new(Timestamp::now());
-    set_fields(&CHASSIS, &mut chassis, request.json_object()?, request.version)?;
+    set_fields(&CHASSIS, &mut chassis, request.shaped()?, request.version)?;
     let chassis = request.state.db.create_chassis(chassis).await?;
     let body = request.object(&CHASSIS, &Shape::Full, &chassis)?;
     Ok(Reply::created(request.url(&format!("chassis/{}", chassis.uuid)), body))

@@ -6,13 +6,12 @@ use api_types::{CONDUCTOR, Shape};
 use model::Conductor;
 
 use crate::error::ApiError;
-use crate::page::{self, PAGE_PARAMS, Page};
+use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 
 /// `GET /v1/conductors`
 pub(crate) async fn list(request: Request) -> Answer {
-    request.query.check("conductors", &PAGE_PARAMS, request.version)?;
     request.authorise("baremetal:conductor:get", None)?;
     let page = Page::read(&request, &CONDUCTOR, false)?;
     let order = order(&page.sort_key).ok_or_else(|| page.unsortable())?;
@@ -34,7 +33,6 @@ pub(crate) async fn list(request: Request) -> Answer {
 
 /// `GET /v1/conductors/{hostname}`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.query.check("conductors", &["fields"], request.version)?;
     request.authorise("baremetal:conductor:get", None)?;
     let shape = page::shape(&request, Shape::Full)?;
     let hostname = request.param("hostname");

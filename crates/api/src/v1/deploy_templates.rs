@@ -6,7 +6,7 @@ use model::{DeployTemplate, DeployTemplateUuid, Timestamp};
 
 use crate::error::ApiError;
 use crate::ident::{Ident, uuid_or_name};
-use crate::page::{self, PAGE_PARAMS, Page};
+use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::store::CONFLICT_TRIES;
@@ -14,7 +14,6 @@ use crate::store::CONFLICT_TRIES;
 /// `GET /v1/deploy_templates`
 pub(crate) async fn list(request: Request) -> Answer {
     request.authorise("baremetal:deploy_template:get", None)?;
-    request.query.check("deploy_templates", &PAGE_PARAMS, request.version)?;
     let page = Page::read(&request, &DEPLOY_TEMPLATE, false)?;
     let items = request.state.db.list_deploy_templates(&page.paging()?).await?;
     let marker = items.last().filter(|_| items.len() == page.limit).map(|item| item.uuid.to_string());
@@ -24,7 +23,6 @@ pub(crate) async fn list(request: Request) -> Answer {
 /// `GET /v1/deploy_templates/{template_ident}`
 pub(crate) async fn show(request: Request) -> Answer {
     request.authorise("baremetal:deploy_template:get", None)?;
-    request.query.check("deploy_templates", &["fields"], request.version)?;
     let shape = page::shape(&request, Shape::Full)?;
     let template = find(&request).await?;
     Ok(Reply::json(request.object(&DEPLOY_TEMPLATE, &shape, &template)?))

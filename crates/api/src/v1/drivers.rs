@@ -11,7 +11,6 @@ use crate::request::Request;
 
 /// `GET /v1/drivers`
 pub(crate) async fn list(request: Request) -> Answer {
-    request.query.check("drivers", &["type", "detail", "fields"], request.version)?;
     request.authorise("baremetal:driver:get", None)?;
     let is_dynamic = request.query.parsed("type", "classic or dynamic", |text| match text {
         "classic" => Some(false),
@@ -33,7 +32,6 @@ pub(crate) async fn list(request: Request) -> Answer {
 
 /// `GET /v1/drivers/{driver_name}`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.query.check("drivers", &["fields"], request.version)?;
     request.authorise("baremetal:driver:get", None)?;
     let shape = page::shape(&request, Shape::Full)?;
     let row = row(&request, &find(&request)?);

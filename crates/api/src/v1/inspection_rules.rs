@@ -6,7 +6,7 @@ use model::{InspectionRule, InspectionRuleUuid, Timestamp};
 
 use crate::error::ApiError;
 use crate::ident::uuid_alone;
-use crate::page::{self, PAGE_PARAMS, Page};
+use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::store::CONFLICT_TRIES;
@@ -14,8 +14,6 @@ use crate::store::CONFLICT_TRIES;
 /// `GET /v1/inspection_rules`; there is one phase, so the parameter `phase` says nothing.
 pub(crate) async fn list(request: Request) -> Answer {
     request.authorise("baremetal:inspection_rule:get", None)?;
-    let names: Vec<&str> = PAGE_PARAMS.iter().copied().chain(["phase"]).collect();
-    request.query.check("inspection_rules", &names, request.version)?;
     let page = Page::read(&request, &INSPECTION_RULE, false)?;
     let items = request.state.db.list_inspection_rules(&page.paging()?).await?;
     let marker = items.last().filter(|_| items.len() == page.limit).map(|item| item.uuid.to_string());
@@ -25,7 +23,6 @@ pub(crate) async fn list(request: Request) -> Answer {
 /// `GET /v1/inspection_rules/{uuid}`
 pub(crate) async fn show(request: Request) -> Answer {
     request.authorise("baremetal:inspection_rule:get", None)?;
-    request.query.check("inspection_rules", &["fields"], request.version)?;
     let shape = page::shape(&request, Shape::Full)?;
     let rule = find(&request).await?;
     Ok(Reply::json(request.object(&INSPECTION_RULE, &shape, &rule)?))

@@ -21,14 +21,9 @@ pub(crate) async fn boot_device(request: Request) -> Answer {
 
 /// `PUT /v1/nodes/{node_ident}/management/boot_device`
 pub(crate) async fn set_boot_device(request: Request) -> Answer {
-    let body = request.members(&["boot_device", "persistent"])?;
+    let body = request.shaped()?;
     let device: BootDevice = named(body.get("boot_device"), "boot_device")?;
-    let persistent = match body.get("persistent").filter(|value| !value.is_null()) {
-        Some(value) => {
-            flag(value).ok_or_else(|| ApiError::bad_request("/persistent: expected true or false"))?
-        }
-        None => false,
-    };
+    let persistent = body.get("persistent").and_then(flag).unwrap_or_default();
     let node = request.node("baremetal:node:set_boot_device").await?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     request.state.conductors.set_boot_device(node.uuid, device, persistent).await?;
@@ -46,7 +41,7 @@ pub(crate) async fn supported_boot_devices(request: Request) -> Answer {
 
 /// `PUT /v1/nodes/{node_ident}/states/boot_mode`
 pub(crate) async fn set_boot_mode(request: Request) -> Answer {
-    let mode: BootMode = named(request.members(&["target"])?.get("target"), "target")?;
+    let mode: BootMode = named(request.shaped()?.get("target"), "target")?;
     let node = request.node("baremetal:node:set_boot_mode").await?;
     rules::may_change_boot_mode(&node)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
@@ -56,8 +51,7 @@ pub(crate) async fn set_boot_mode(request: Request) -> Answer {
 
 /// `PUT /v1/nodes/{node_ident}/states/secure_boot`
 pub(crate) async fn set_secure_boot(request: Request) -> Answer {
-    let on = request.members(&["target"])?.get("target").and_then(flag);
-    let on = on.ok_or_else(|| ApiError::bad_request("/target: expected true or false"))?;
+    let on = request.shaped()?.get("target").and_then(flag).unwrap_or_default();
     let node = request.node("baremetal:node:set_secure_boot").await?;
     rules::may_change_boot_mode(&node)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
@@ -67,9 +61,8 @@ pub(crate) async fn set_secure_boot(request: Request) -> Answer {
 
 /// `PUT /v1/nodes/{node_ident}/states/raid`
 pub(crate) async fn set_raid(request: Request) -> Answer {
-    let wanted = request.json_object()?;
-    let disks = wanted.get("logical_disks").and_then(Value::as_array);
-    if !wanted.is_empty() && !disks.is_some_and(|disks| disks.iter().all(Value::is_object)) {
+    let wanted = request.shaped()?;
+    if !wanted.is_empty() && wanted.get("logical_disks").is_none_or(Value::is_null) {
         return Err(ApiError::bad_request("/logical_disks: expected a list of objects"));
     }
     let wanted = JsonObject::from(wanted);

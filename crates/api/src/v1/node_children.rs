@@ -15,6 +15,7 @@ pub(crate) async fn list(request: Request) -> Answer {
     query.filter.parent_node = Some(node.uuid);
     let children = request.state.db.list_nodes(&query).await?;
     let uuids: Vec<String> = children.iter().map(|child| child.uuid.to_string()).collect();
-    let href = request.url(&format!("nodes/{}/children", node.uuid));
-    Ok(Reply::json(json!({"children": uuids, "links": {"href": href, "rel": "self"}}).to_string()))
+    // The list of their own is where the objects are.
+    let href = request.url(&format!("nodes?parent_node={}", node.uuid));
+    Ok(Reply::json(json!({"children": uuids, "links": {"href": href, "rel": "children"}}).to_string()))
 }

@@ -12,11 +12,6 @@ use crate::request::Request;
 
 /// `GET /v1/nodes/{node_ident}/history`
 pub(crate) async fn list(request: Request) -> Answer {
-    request.query.check(
-        "history",
-        &["limit", "marker", "sort_key", "sort_dir", "detail"],
-        request.version,
-    )?;
     let page = Page::read(&request, &HISTORY, false)?;
     if !["id", "created_at"].contains(&page.sort_key.as_str()) {
         return Err(page.unsortable());

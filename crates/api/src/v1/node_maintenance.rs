@@ -1,16 +1,12 @@
 //! Maintenance: the service keeps its hands off a node.
 
-use crate::error::ApiError;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 
 /// `PUT /v1/nodes/{node_ident}/maintenance`
 pub(crate) async fn set(request: Request) -> Answer {
-    let reason = match request.members(&["reason"])?.remove("reason") {
-        None | Some(serde_json::Value::Null) => None,
-        Some(serde_json::Value::String(reason)) => Some(reason),
-        Some(_) => return Err(ApiError::bad_request("/reason: expected a string")),
-    };
+    let body = request.shaped()?;
+    let reason = body.get("reason").and_then(serde_json::Value::as_str).map(str::to_owned);
     let node = request.node("baremetal:node:set_maintenance").await?;
     let change = |before: &model::Node| {
         let mut after = before.clone();

@@ -1,6 +1,5 @@
 //! Questions and orders for the BMC of a node: validation, console, non-maskable interrupts.
 
-use api_types::flag;
 use http::StatusCode;
 use model::Node;
 use serde_json::json;
@@ -18,7 +17,6 @@ pub(crate) async fn validate(request: Request) -> Answer {
 
 /// `GET /v1/nodes/validate?node=…`
 pub(crate) async fn validate_named(request: Request) -> Answer {
-    request.query.check("node", &["node", "node_uuid"], request.version)?;
     let ident = request.query.text("node").or_else(|| request.query.text("node_uuid"));
     let ident =
         ident.ok_or_else(|| ApiError::bad_request("Expected the parameter 'node' or 'node_uuid'."))?;
@@ -42,10 +40,7 @@ pub(crate) async fn console(request: Request) -> Answer {
 
 /// `PUT /v1/nodes/{node_ident}/states/console`
 pub(crate) async fn set_console(request: Request) -> Answer {
-    let body = request.members(&["enabled"])?;
-    if body.get("enabled").and_then(flag).is_none() {
-        return Err(ApiError::bad_request("/enabled: expected true or false"));
-    }
+    request.shaped()?;
     let node = request.node("baremetal:node:set_console_state").await?;
     Err(no_console(&node))
 }

@@ -14,7 +14,7 @@ use crate::rules;
 
 /// `PUT /v1/nodes/{node_ident}/states/power`
 pub(crate) async fn set_power(request: Request) -> Answer {
-    let body = request.members(&["target", "timeout"])?;
+    let body = request.shaped()?;
     let target = target(&request, &body)?;
     let timeout = timeout(&request, &body)?;
     let node = request.node("baremetal:node:set_power_state").await?;

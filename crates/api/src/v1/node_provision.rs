@@ -14,20 +14,9 @@ use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::{rules, store};
 
-const MEMBERS: [&str; 8] = [
-    "target",
-    "configdrive",
-    "clean_steps",
-    "deploy_steps",
-    "service_steps",
-    "rescue_password",
-    "disable_ramdisk",
-    "runbook",
-];
-
 /// `PUT /v1/nodes/{node_ident}/states/provision`
 pub(crate) async fn provision(request: Request) -> Answer {
-    let mut body = request.members(&MEMBERS)?;
+    let mut body = request.shaped()?;
     body.retain(|_, value| !value.is_null());
     let verb = verb(&request, &body)?;
     let args = arguments(&request, verb, body)?;

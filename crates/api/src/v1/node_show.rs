@@ -8,7 +8,6 @@ use crate::request::Request;
 
 /// `GET /v1/nodes/{node_ident}`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.query.check("nodes", &["fields"], request.version)?;
     let shape = page::shape(&request, Shape::Full)?;
     let node = request.node("baremetal:node:get").await?;
     Ok(Reply::json(request.object(&NODE, &shape, &node)?))

@@ -14,7 +14,6 @@ use crate::{interfaces, rules};
 
 /// `PATCH /v1/nodes/{node_ident}`
 pub(crate) async fn update(request: Request) -> Answer {
-    request.query.check("node", &["reset_interfaces"], request.version)?;
     let reset = request.query.flag("reset_interfaces")?.unwrap_or(false);
     let patch = Patch::parse(request.json()?)?;
     patch.check(&NODE, request.version)?;

@@ -20,7 +20,7 @@ pub(crate) async fn list(request: Request) -> Answer {
 
 /// `POST /v1/nodes/{node_ident}/vifs`
 pub(crate) async fn attach(request: Request) -> Answer {
-    let body = request.json_object()?;
+    let body = request.shaped()?;
     if body.get("id").and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(ApiError::bad_request("/id: expected the UUID or name of a virtual interface"));
     }

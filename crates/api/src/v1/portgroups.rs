@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::ident::{Ident, uuid_or_name};
 use crate::node_part::{missing, node_of_body};
-use crate::page::{self, PAGE_PARAMS, Page};
+use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::{part_rules, store};
@@ -41,9 +41,6 @@ pub(crate) async fn detail_of_node(request: Request) -> Answer {
 
 async fn answer(request: Request, detail: bool, node: Option<Node>) -> Answer {
     request.authorise("baremetal:portgroup:list", None)?;
-    let names: Vec<&str> =
-        PAGE_PARAMS[..if detail { 4 } else { 6 }].iter().chain(&FILTERS).copied().collect();
-    request.query.check("portgroups", &names, request.version)?;
     let page = Page::read(&request, &PORTGROUP, detail)?;
     let query = PortgroupQuery {
         visible_to: request.scope(),
@@ -80,7 +77,6 @@ async fn filter(request: &Request, node: Option<Node>) -> Result<PortgroupFilter
 
 /// `GET /v1/portgroups/{portgroup_ident}`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.query.check("portgroups", &["fields"], request.version)?;
     let shape = page::shape(&request, Shape::Full)?;
     let portgroup = find_portgroup(&request, request.param("portgroup_ident")).await?;
     request.authorise("baremetal:portgroup:get", None)?;

@@ -10,14 +10,10 @@ use uuid::Uuid;
 
 use super::portgroups::{check_portgroup, find_portgroup};
 use crate::error::ApiError;
-use crate::page::{self, PAGE_PARAMS, Page};
+use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::store;
-
-/// Parameters of port lists beside those of paging.
-const FILTERS: [&str; 7] =
-    ["node", "node_uuid", "address", "portgroup", "shard", "description_contains", "conductor_groups"];
 
 /// `GET /v1/ports`
 pub(crate) async fn list(request: Request) -> Answer {
@@ -70,9 +66,6 @@ enum Holder {
 
 async fn answer(request: Request, detail: bool, below: Holder) -> Answer {
     request.authorise("baremetal:port:list", None)?;
-    let names: Vec<&str> =
-        PAGE_PARAMS[..if detail { 4 } else { 6 }].iter().chain(&FILTERS).copied().collect();
-    request.query.check("ports", &names, request.version)?;
     let page = Page::read(&request, &PORT, detail)?;
     let query = PortQuery {
         visible_to: request.scope(),
@@ -131,7 +124,6 @@ async fn filter(request: &Request, below: Holder) -> Result<PortFilter, ApiError
 
 /// `GET /v1/ports/{port_ident}`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.query.check("ports", &["fields"], request.version)?;
     let shape = page::shape(&request, Shape::Full)?;
     let port = find_port(&request, request.param("port_ident")).await?;
     request.authorise("baremetal:port:get", None)?;

@@ -21,7 +21,7 @@ pub(crate) async fn list(request: Request) -> Answer {
 
 /// `PUT /v1/runbooks/{runbook_ident}/traits`
 pub(crate) async fn replace(request: Request) -> Answer {
-    let Some(Value::Array(names)) = request.members(&["traits"])?.remove("traits") else {
+    let Some(Value::Array(names)) = request.shaped()?.remove("traits") else {
         return Err(ApiError::bad_request("/traits: expected a list of traits"));
     };
     let wanted = names.iter().map(read).collect::<Result<Vec<_>, _>>()?;

@@ -7,7 +7,7 @@ use model::{Runbook, RunbookUuid, Timestamp};
 
 use crate::error::ApiError;
 use crate::ident::{Ident, uuid_or_name};
-use crate::page::{self, PAGE_PARAMS, Page};
+use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::store::CONFLICT_TRIES;
@@ -15,8 +15,6 @@ use crate::store::CONFLICT_TRIES;
 /// `GET /v1/runbooks`
 pub(crate) async fn list(request: Request) -> Answer {
     request.authorise("baremetal:runbook:list", None)?;
-    let names: Vec<&str> = PAGE_PARAMS.iter().copied().chain(["project"]).collect();
-    request.query.check("runbooks", &names, request.version)?;
     let page = Page::read(&request, &RUNBOOK, false)?;
     let query = RunbookQuery {
         visible_to: request.scope(),
@@ -30,7 +28,6 @@ pub(crate) async fn list(request: Request) -> Answer {
 
 /// `GET /v1/runbooks/{runbook_ident}`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.query.check("runbooks", &["fields"], request.version)?;
     let shape = page::shape(&request, Shape::Full)?;
     let runbook = find_readable(&request).await?;
     Ok(Reply::json(request.object(&RUNBOOK, &shape, &runbook)?))

@@ -7,7 +7,7 @@ use model::{Node, Timestamp, VolumeConnector, VolumeConnectorUuid};
 use crate::error::ApiError;
 use crate::ident::uuid_alone;
 use crate::node_part::{missing, new_node, node_of, node_of_body, require};
-use crate::page::{self, PAGE_PARAMS, Page};
+use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::store::CONFLICT_TRIES;
@@ -30,8 +30,6 @@ pub(crate) async fn list_of_node(request: Request) -> Answer {
 
 async fn answer(request: Request, node: Option<Node>) -> Answer {
     request.authorise("baremetal:volume:list", None)?;
-    let names: Vec<&str> = PAGE_PARAMS.iter().copied().chain(["node"]).collect();
-    request.query.check("volume", &names, request.version)?;
     let page = Page::read(&request, &VOLUME_CONNECTOR, false)?;
     let query = VolumeConnectorQuery {
         visible_to: request.scope(),
@@ -45,7 +43,6 @@ async fn answer(request: Request, node: Option<Node>) -> Answer {
 
 /// `GET /v1/volume/connectors/{uuid}`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.query.check("volume", &["fields"], request.version)?;
     let shape = page::shape(&request, Shape::Full)?;
     let item = find(&request).await?;
     request.authorise("baremetal:volume:get", None)?;

@@ -35,6 +35,7 @@ async fn creation_patching_removal() {
     let after = site.get(&path).await.json();
     assert_eq!((&after["description"], &after["extra"]), (&json!("second"), &json!({})));
     assert!(after["updated_at"].is_string());
+    assert_eq!(site.call("POST", "/v1/chassis", NEWEST, Value::Null).await.code(), 201, "of nothing at all");
     for (body, status) in [(json!({"uuid": uuid}), 409), (json!({"bogus": 1}), 400), (json!([]), 400)] {
         assert_eq!(site.call("POST", "/v1/chassis", NEWEST, body.clone()).await.code(), status, "{body}");
     }

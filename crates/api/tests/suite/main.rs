@@ -13,6 +13,7 @@ mod fixture;
 mod lists;
 mod masking;
 mod nodes;
+mod openapi;
 mod parts;
 mod patches;
 mod plans;

@@ -390,10 +390,10 @@ async fn children_are_listed() {
     let site = Site::new().await;
     let parent = site.node(|node| node.name = Some("parent".to_owned())).await;
     let child = site.node(|node| node.parent_node = Some(parent.uuid)).await;
-    let href = format!("http://api.test:6385/v1/nodes/{}/children", parent.uuid);
+    let href = format!("http://api.test:6385/v1/nodes?parent_node={}", parent.uuid);
     assert_eq!(
         site.get("/v1/nodes/parent/children").await.json(),
-        json!({"children": [child.uuid], "links": {"href": href, "rel": "self"}})
+        json!({"children": [child.uuid], "links": {"href": href, "rel": "children"}})
     );
     let none = site.get(&format!("/v1/nodes/{}/children", child.uuid)).await.json();
     assert_eq!(none["children"], json!([]));

@@ -1,0 +1,142 @@
+//! Bodies of requests and replies that are no objects of a resource, as rows.
+
+use api_types::{Json, Member, Schema};
+use model::{BootDevice, BootMode, PowerTarget};
+use provision::Verb;
+
+const fn needed(name: &'static str, schema: Schema) -> Member {
+    Member::needed(name, schema)
+}
+
+const fn optional(name: &'static str, schema: Schema) -> Member {
+    Member::optional(name, schema)
+}
+
+const INTEGER: Schema = Schema::Plain(Json::Integer.only());
+const INTEGER_OR_NULL: Schema = Schema::Plain(Json::Integer.or_null());
+const UUID: Schema = Schema::Plain(Json::Uuid.only());
+const LINKS: Schema = Schema::Plain(Json::Links.only());
+const LIST: Schema = Schema::ListOf(&Schema::OBJECT);
+const DEVICE: Schema = Schema::Word(|| BootDevice::ALL.iter().map(|device| device.as_str()).collect());
+
+/// `PUT states/power`
+pub(crate) const POWER: Schema = Schema::Members(&[
+    needed("target", Schema::Word(|| PowerTarget::ALL.map(PowerTarget::as_str).to_vec())),
+    optional("timeout", INTEGER),
+]);
+/// `PUT states/provision`
+pub(crate) const PROVISION: Schema = Schema::Members(&[
+    needed("target", Schema::Word(|| Verb::all().map(Verb::as_str).collect())),
+    optional("configdrive", Schema::Any),
+    optional("clean_steps", LIST),
+    optional("deploy_steps", LIST),
+    optional("service_steps", LIST),
+    optional("rescue_password", Schema::TEXT),
+    optional("disable_ramdisk", Schema::FLAG),
+    optional("runbook", Schema::TEXT),
+]);
+/// `PUT states/raid`
+pub(crate) const RAID: Schema = Schema::Open(&[optional("logical_disks", LIST)]);
+/// `PUT states/boot_mode`
+pub(crate) const BOOT_MODE: Schema = Schema::Members(&[needed(
+    "target",
+    Schema::Word(|| BootMode::ALL.iter().map(|mode| mode.as_str()).collect()),
+)]);
+/// `PUT states/secure_boot`
+pub(crate) const SECURE_BOOT: Schema = Schema::Members(&[needed("target", Schema::FLAG)]);
+/// `PUT states/console`
+pub(crate) const SET_CONSOLE: Schema = Schema::Members(&[needed("enabled", Schema::FLAG)]);
+/// `GET states/console`
+pub(crate) const CONSOLE: Schema = Schema::Members(&[
+    needed("console_enabled", Schema::FLAG),
+    optional("console_info", Schema::Members(&[needed("type", Schema::TEXT), needed("url", Schema::TEXT)])),
+]);
+/// `PUT maintenance`
+pub(crate) const MAINTENANCE: Schema = Schema::Members(&[optional("reason", Schema::TEXT)]);
+/// `PUT management/boot_device`
+pub(crate) const SET_BOOT_DEVICE: Schema =
+    Schema::Members(&[needed("boot_device", DEVICE), optional("persistent", Schema::FLAG)]);
+/// `GET management/boot_device`
+pub(crate) const BOOT_DEVICE: Schema =
+    Schema::Members(&[optional("boot_device", DEVICE), optional("persistent", Schema::FLAG)]);
+/// `GET management/boot_device/supported`
+pub(crate) const BOOT_DEVICES: Schema =
+    Schema::Members(&[needed("supported_boot_devices", Schema::ListOf(&DEVICE))]);
+/// `GET validate`: an interface, and what is wrong with it.
+pub(crate) const VERDICTS: Schema =
+    Schema::MapOf(&Schema::Members(&[optional("result", Schema::FLAG), optional("reason", Schema::TEXT)]));
+/// `GET` and `PUT traits`
+pub(crate) const TRAITS: Schema = Schema::Members(&[needed("traits", Schema::TEXTS)]);
+/// `POST vifs`; what else is said goes on to the network.
+pub(crate) const VIF: Schema = Schema::Open(&[
+    needed("id", Schema::TEXT),
+    optional("port_uuid", Schema::TEXT),
+    optional("portgroup_uuid", Schema::TEXT),
+]);
+/// `GET vifs`
+pub(crate) const VIFS: Schema =
+    Schema::Members(&[needed("vifs", Schema::ListOf(&Schema::Open(&[needed("id", Schema::TEXT)])))]);
+/// `GET inventory`
+pub(crate) const INVENTORY: Schema =
+    Schema::Members(&[needed("inventory", Schema::OBJECT), needed("plugin_data", Schema::OBJECT)]);
+/// `GET children`
+pub(crate) const CHILDREN: Schema = Schema::Members(&[
+    needed("children", Schema::ListOf(&UUID)),
+    needed("links", Schema::Members(&[needed("href", Schema::TEXT), needed("rel", Schema::TEXT)])),
+]);
+/// `GET progress`
+pub(crate) const PROGRESS: Schema = Schema::Members(&[
+    optional("flow", Schema::TEXT),
+    optional("step", Schema::TEXT),
+    optional("phase", Schema::TEXT),
+    optional("bytes_done", INTEGER),
+    optional("bytes_total", INTEGER),
+    optional("since", Schema::TEXT),
+    optional("deadline", Schema::TEXT),
+]);
+/// `GET /v1/volume`
+pub(crate) const VOLUME: Schema =
+    Schema::Members(&[needed("connectors", LINKS), needed("links", LINKS), needed("targets", LINKS)]);
+/// `GET properties` of a driver: a name, and what it is for.
+pub(crate) const PROPERTIES: Schema = Schema::MapOf(&Schema::TEXT);
+/// `GET /v1/shards`
+pub(crate) const SHARDS: Schema = Schema::Members(&[needed(
+    "shards",
+    Schema::ListOf(&Schema::Members(&[needed("name", Schema::TEXT_OR_NULL), needed("count", INTEGER)])),
+)]);
+/// What the network service tells of.
+const NETWORK_EVENTS: Schema =
+    Schema::Word(|| vec!["network.bind_port", "network.unbind_port", "network.delete_port"]);
+/// `POST /v1/events`
+pub(crate) const EVENTS: Schema = Schema::Members(&[needed(
+    "events",
+    Schema::ListOf(&Schema::Members(&[
+        needed("event", NETWORK_EVENTS),
+        needed("port_id", UUID),
+        needed("mac_address", Schema::Plain(Json::Mac.only())),
+        needed("status", Schema::TEXT),
+        optional("device_id", Schema::TEXT),
+        optional("binding:host_id", Schema::TEXT),
+        optional("binding:vnic_type", Schema::TEXT),
+    ])),
+)]);
+/// `GET /v1/lookup`
+pub(crate) const LOOKUP: Schema =
+    Schema::Members(&[needed("node", Schema::OBJECT), needed("config", Schema::OBJECT)]);
+/// `POST /v1/heartbeat`
+pub(crate) const HEARTBEAT: Schema = Schema::Members(&[
+    needed("callback_url", Schema::TEXT),
+    optional("agent_token", Schema::TEXT),
+    optional("agent_version", Schema::TEXT),
+    optional("agent_verify_ca", Schema::TEXT),
+    optional("agent_status", Schema::Word(|| vec!["start", "end", "error"])),
+    optional("agent_status_message", Schema::TEXT),
+]);
+/// `POST /v1/agent/{node_uuid}/progress`
+pub(crate) const REPORT: Schema = Schema::Members(&[
+    needed("agent_token", Schema::TEXT),
+    needed("command", Schema::TEXT),
+    needed("phase", Schema::TEXT),
+    needed("bytes_done", INTEGER),
+    optional("bytes_total", INTEGER_OR_NULL),
+]);
