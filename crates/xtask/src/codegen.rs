@@ -25,7 +25,7 @@ pub(crate) struct CodegenOptions {
 /// Makes the pages, or compares them.
 pub(crate) fn run(options: &CodegenOptions) -> Result<()> {
     let mut stale = Vec::new();
-    for (page, file) in PAGES {
+    for &(page, file) in PAGES {
         let text = output(cargo().args(["run", "--quiet", "--package", "wrought", "--", "reference", page]))?;
         let path = source_root().join(file);
         if options.check {
