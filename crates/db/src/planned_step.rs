@@ -7,6 +7,7 @@ use model::PlannedStep;
 use crate::DbError;
 use crate::filter::Conditions;
 use crate::session::{Cells, Param, Session, all};
+use crate::statement::insert_rows;
 use crate::stored::{Stored as _, text};
 
 /// Owners whose steps are read in one statement.
@@ -52,19 +53,15 @@ pub(crate) fn replace(
 ) -> Result<(), DbError> {
     let clear = format!("DELETE FROM {table} WHERE owner_id = ?1");
     session.execute((&clear).into(), &[Param::Int(owner)])?;
-    let add = format!(
-        "INSERT INTO {table} (owner_id, position, interface, step, args, priority) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-    );
-    for (position, step) in (0..).zip(steps) {
-        let params = [
+    let rows = (0..).zip(steps).map(|(position, step)| {
+        vec![
             Param::Int(owner),
             Param::Int(position),
             text(&step.interface),
             text(&step.step),
             step.args.param(),
             Param::Int(step.priority),
-        ];
-        session.execute((&add).into(), &params)?;
-    }
-    Ok(())
+        ]
+    });
+    insert_rows(session, table, &["owner_id", "position", "interface", "step", "args", "priority"], rows)
 }

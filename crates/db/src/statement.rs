@@ -1,6 +1,10 @@
 //! Statement texts: one for both engines, written with SQLite's `?1` placeholders.
 
+use std::fmt::Write as _;
 use std::sync::OnceLock;
+
+use crate::DbError;
+use crate::session::{Param, Session};
 
 /// A statement whose text never changes. The registry of all is [`all`].
 pub(crate) struct Statement {
@@ -109,6 +113,33 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Statement> {
 /// `?1` as PostgreSQL writes it: `$1`. No statement has a question mark elsewhere.
 fn dollars(text: &str) -> String {
     text.replace('?', "$")
+}
+
+/// Rows inserted by one statement.
+const ROWS: usize = 64;
+
+/// Inserts rows, each with a value for every one of `columns`; one that is there already is left as it is.
+pub(crate) fn insert_rows<'p>(
+    session: &mut dyn Session,
+    table: &str,
+    columns: &[&str],
+    rows: impl Iterator<Item = Vec<Param<'p>>>,
+) -> Result<(), DbError> {
+    let mut rows = rows.peekable();
+    while rows.peek().is_some() {
+        let params: Vec<Param<'p>> = rows.by_ref().take(ROWS).flatten().collect();
+        let mut statement = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+        for row in 0..params.len() / columns.len() {
+            let places: Vec<String> =
+                (1..=columns.len()).map(|column| format!("?{}", row * columns.len() + column)).collect();
+            let comma = if row == 0 { "" } else { ", " };
+            // Writing to a String does not fail.
+            let _ = write!(statement, "{comma}({})", places.join(", "));
+        }
+        statement.push_str(" ON CONFLICT DO NOTHING");
+        session.execute((&statement).into(), &params)?;
+    }
+    Ok(())
 }
 
 /// `?1, ?2, … ?count`.

@@ -39,6 +39,8 @@ enum Step {
     Doc,
     /// Generated files are up to date
     Codegen,
+    /// Every row of the measurement of the API, for a moment each
+    Bench,
     /// Virtual machines: from enrolment to removal, with a service that is killed, with deployments that fail
     Machines,
 }
@@ -51,6 +53,7 @@ const STEPS: &[Step] = &[
     Step::Test,
     Step::Doc,
     Step::Codegen,
+    Step::Bench,
     Step::Machines,
 ];
 
@@ -81,6 +84,7 @@ fn take(step: Step, dir: &LabDir, options: &CiOptions) -> Result<()> {
             .args(["doc", "--quiet", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings")),
         Step::Codegen => crate::codegen::run(&crate::codegen::CodegenOptions { check: true }),
+        Step::Bench => crate::bench::api(dir, &crate::bench::ApiOptions::smoke()),
         Step::Machines => machines(dir, &options.demo),
     }
 }

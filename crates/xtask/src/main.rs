@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to the terminal")]
 
 mod api;
+mod bench;
 mod board;
 mod build;
 mod ci;
@@ -21,6 +22,7 @@ mod moment;
 mod postgres;
 mod process;
 mod ramdisk;
+mod servers;
 mod service;
 mod setup;
 mod stage;
@@ -73,6 +75,9 @@ enum Task {
     Test(ci::CiOptions),
     /// A stock Ironic beside the service: the same requests to both, and what they answer differently
     Diff(diff::DiffOptions),
+    /// How fast the API is, beside a stock Ironic and beside the least that a server could do
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Check layers, file sizes, names
     Tidy,
     /// Make the pages of the reference from the program's tables
@@ -111,6 +116,7 @@ fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
         Task::Figures(options) => figures::run(dir, &options),
         Task::Dev(options) => dev::run(dir, &options),
         Task::Ci(options) | Task::Test(options) => ci::check(dir, &options),
+        Task::Bench(command) => bench::run(dir, &command),
         Task::Diff(options) => diff::run(dir, &options),
         Task::Tidy => tidy::run(),
         Task::Codegen(options) => codegen::run(&options),

@@ -57,6 +57,11 @@ impl Postgres {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Its first process; all others are below it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     fn await_ready(&mut self, programs: &Path) -> Result<()> {
         for _ in 0..READY_TRIES {
             if let Some(status) = self.process.try_wait()? {

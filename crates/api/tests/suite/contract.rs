@@ -77,8 +77,17 @@ async fn every_row_is_served_or_listed_as_later() {
     }
 }
 
+/// Method and path of every route that was observed and is served.
+pub(crate) fn observed() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let cells = OBSERVED.lines().skip(1).filter_map(|row| {
+        let mut cells = row.split('\t');
+        Some((cells.next()?, cells.next()?))
+    });
+    cells.filter(|(_, path)| !is_later(path))
+}
+
 /// A concrete path and body for a route, with what they need made beforehand.
-async fn request(site: &Site, method: &str, route: &str, minor: u16) -> (String, Value) {
+pub(crate) async fn request(site: &Site, method: &str, route: &str, minor: u16) -> (String, Value) {
     let node = prepared(site, route).await;
     let port = site.port(&node).await;
     *site.conductors.found.lock().unwrap() = Some(node.clone());

@@ -20,5 +20,6 @@ mod plans;
 mod portgroups;
 mod ports;
 mod serving;
+mod statements;
 mod versions;
 mod volumes;

@@ -7,8 +7,9 @@ use model::{Node, NodeUuid, Timestamp, Trait};
 
 use super::columns::COLUMNS;
 use crate::DbError;
+use crate::filter::Conditions;
 use crate::session::{Param, Session, first};
-use crate::statement::{placeholders, statements};
+use crate::statement::{insert_rows, placeholders, statements};
 use crate::stored::{Stored as _, text};
 
 statements! {
@@ -21,8 +22,6 @@ statements! {
     };
     EXISTS = "SELECT 1 FROM nodes WHERE uuid = ?1";
     DELETE = "DELETE FROM nodes WHERE uuid = ?1 AND revision = ?2";
-    ADD_TRAIT = "INSERT INTO node_traits (node_id, trait) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    REMOVE_TRAIT = "DELETE FROM node_traits WHERE node_id = ?1 AND trait = ?2";
 }
 
 /// Inserts a node as given; `id` and `revision` are set, traits put in order.
@@ -97,12 +96,16 @@ fn change_traits(
     wanted: &[Trait],
 ) -> Result<Vec<Trait>, DbError> {
     let wanted: BTreeSet<&Trait> = wanted.iter().collect();
-    for gone in had.difference(&wanted) {
-        session.execute((&REMOVE_TRAIT).into(), &[Param::Int(id), text(gone.as_str())])?;
+    let gone: Vec<String> = had.difference(&wanted).map(ToString::to_string).collect();
+    if !gone.is_empty() {
+        let mut conditions = Conditions::default();
+        conditions.equals("node_id", Some(&id));
+        conditions.one_of("trait", Some(&gone))?;
+        let (statement, params) = conditions.whole("DELETE FROM node_traits");
+        session.execute((&statement).into(), &params)?;
     }
-    for new in wanted.difference(had) {
-        session.execute((&ADD_TRAIT).into(), &[Param::Int(id), text(new.as_str())])?;
-    }
+    let new = wanted.difference(had).map(|new| vec![Param::Int(id), text(new.as_str())]);
+    insert_rows(session, "node_traits", &["node_id", "trait"], new)?;
     Ok(wanted.into_iter().cloned().collect())
 }
 
