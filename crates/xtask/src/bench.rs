@@ -139,7 +139,10 @@ pub(crate) fn api(dir: &LabDir, options: &ApiOptions) -> Result<()> {
         let targets = Targets {
             ours: Target::new("ours", service.port, trees),
             floor: Target::new("floor", floor.port(), vec![floor.pid()]),
-            peer: peer.as_ref().map(|peer| Ok::<_, anyhow::Error>(Target::new("ironic", peer.port, vec![peer.pid()?]))).transpose()?,
+            peer: peer
+                .as_ref()
+                .map(|peer| Ok::<_, anyhow::Error>(Target::new("ironic", peer.port, vec![peer.pid()?])))
+                .transpose()?,
         };
         let plan = Plan {
             rounds: options.rounds,

@@ -100,7 +100,10 @@ pub(super) fn run(options: &FloorOptions) -> Result<()> {
     })
 }
 
-async fn answer(store: Arc<FloorStore>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    store: Arc<FloorStore>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let words: Vec<&str> = path.split('/').skip(1).collect();
     let done = match words[..] {

@@ -143,11 +143,7 @@ async fn one_stream(
 }
 
 /// Sends a call, and for a walk those after it. How many bytes were answered.
-async fn carry_out(
-    target: &Target,
-    sender: &mut SendRequest<Full<Bytes>>,
-    mut call: Call,
-) -> Result<usize> {
+async fn carry_out(target: &Target, sender: &mut SendRequest<Full<Bytes>>, mut call: Call) -> Result<usize> {
     let mut bytes = 0;
     loop {
         let request = Request::builder()
@@ -163,9 +159,9 @@ async fn carry_out(
             let status = answer.status();
             Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
         };
-        let (status, body) = tokio::time::timeout(PATIENCE, exchange).await?.with_context(|| {
-            format!("{} broke off at {} {}", target.name, call.method, call.path)
-        })?;
+        let (status, body) = tokio::time::timeout(PATIENCE, exchange)
+            .await?
+            .with_context(|| format!("{} broke off at {} {}", target.name, call.method, call.path))?;
         if !status.is_success() {
             let said: String = String::from_utf8_lossy(&body).chars().take(400).collect();
             bail!("{} answered {status} to {} {}: {said}", target.name, call.method, call.path);

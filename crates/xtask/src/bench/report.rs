@@ -103,10 +103,15 @@ mod tests {
             ironic: Some(ironic),
             crowd: None,
         };
-        let measured =
-            Measured { lines: vec![line], idle_kib: 20_480, walked_kib: 40_960, ironic_idle_kib: Some(298_000) };
+        let measured = Measured {
+            lines: vec![line],
+            idle_kib: 20_480,
+            walked_kib: 40_960,
+            ironic_idle_kib: Some(298_000),
+        };
         let text = Report::new(300, Store::Sqlite, &measured).markdown();
-        let cells = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().matches('|').count();
+        let cells =
+            |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().matches('|').count();
         assert_eq!(cells("| |"), cells("| GET a node"));
         assert_eq!(cells("| ---"), cells("| GET a node"));
         assert!(text.contains("| 2.00x |") && text.contains("| 300x |"), "{text}");

@@ -85,7 +85,9 @@ pub(super) const ROWS: &[Row] = &[
             let path = format!("/v1/heartbeat/{}", node_uuid(at_work(nodes, i)));
             Call::send(Method::POST, path, body.to_string())
         },
-        floor: |nodes, i| Call::send(Method::POST, format!("/touch/{}", node_uuid(at_work(nodes, i))), String::new()),
+        floor: |nodes, i| {
+            Call::send(Method::POST, format!("/touch/{}", node_uuid(at_work(nodes, i))), String::new())
+        },
         single: true,
     },
     Row {

@@ -4,7 +4,9 @@ use anyhow::{Context as _, Result};
 use db::{Commit, DatabaseUrl, Db, FlowChange, FlowRow, NodeKey, Scope};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use model::{InterfaceKind, JsonObject, MacAddr, Node, NodeUuid, Port, PowerState, ProvisionState, Timestamp};
+use model::{
+    InterfaceKind, JsonObject, MacAddr, Node, NodeUuid, Port, PowerState, ProvisionState, Timestamp,
+};
 use provision::{FlowKind, FlowRecord};
 use serde_json::json;
 use std::fs;
@@ -23,8 +25,7 @@ pub(super) const OWNERS: usize = 100;
 pub(super) const OWNER: &str = "project-7";
 
 /// What would make a stock Ironic do something else than answer: its periodic tasks.
-pub(super) const PEER_CONFIGURATION: &str =
-    "[conductor]\nsync_power_state_interval = 0\ncheck_provision_state_interval = 0\n[sensor_data]\nsend_sensor_data = false\n";
+pub(super) const PEER_CONFIGURATION: &str = "[conductor]\nsync_power_state_interval = 0\ncheck_provision_state_interval = 0\n[sensor_data]\nsend_sensor_data = false\n";
 
 /// The identifier of a node.
 pub(super) fn node_uuid(index: usize) -> Uuid {

@@ -12,7 +12,9 @@ const TICK: Duration = Duration::from_millis(10);
 pub(super) fn processor_time(root: u32) -> Result<Duration> {
     let mut processes = BTreeMap::new();
     for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         // A process may end while the folder is read.
         let Ok(text) = fs::read_to_string(entry.path().join("stat")) else { continue };
         if let Some(stat) = Stat::parse(&text) {
