@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::scope::{self, Seen};
 use crate::session::Param;
 use crate::stored::{Stored, text};
 use crate::{DbError, Scope};
@@ -17,14 +18,19 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    /// Begins with what the caller may see: `condition` makes the restriction from the project's placeholder.
-    pub(crate) fn visible_to(scope: &Scope, condition: fn(&str) -> String) -> Self {
+    /// Begins with what the caller may see: `seen` makes a condition on the table out of one on owner and lessee.
+    pub(crate) fn seen_by(scope: &Scope, seen: Seen) -> Self {
         let mut conditions = Self::default();
-        if let Scope::Project(project) = scope {
-            let place = conditions.bind(text(project));
-            conditions.and(&condition(&place));
-        }
+        conditions.within(scope, seen);
         conditions
+    }
+
+    /// Adds that a row is in `scope`.
+    pub(crate) fn within(&mut self, scope: &Scope, seen: Seen) {
+        if *scope != Scope::All {
+            let condition = scope::condition(scope, &mut |project| self.bind(text(project)));
+            self.and(&seen(&condition));
+        }
     }
 
     /// Adds a parameter; its placeholder.

@@ -4,7 +4,8 @@ use model::{MacAddr, NodeUuid, Portgroup, PortgroupUuid, Timestamp};
 
 use crate::filter::Conditions;
 use crate::paging::{Paging, Sorted};
-use crate::record::{self, of_visible_nodes, record};
+use crate::record::{self, record};
+use crate::scope::of_nodes;
 use crate::session::Session;
 use crate::statement::statements;
 use crate::stored::Stored as _;
@@ -68,8 +69,6 @@ statements! {
     INSERT = record::insertion::<Portgroup>();
     BY_UUID = record::one::<Portgroup>("uuid");
     BY_NAME = record::one::<Portgroup>("name");
-    VISIBLE_BY_UUID = record::visible::<Portgroup>("uuid");
-    VISIBLE_BY_NAME = record::visible::<Portgroup>("name");
     /// Removes a group that has no ports.
     DELETE = "DELETE FROM portgroups WHERE uuid = ?1 AND NOT EXISTS (SELECT 1 FROM ports WHERE portgroup_uuid = ?1)";
     /// The time of a port's last change never repeats nor goes back.
@@ -84,15 +83,16 @@ pub(crate) fn get(
     key: &PortgroupKey,
     scope: &Scope,
 ) -> Result<Option<Portgroup>, DbError> {
-    match key {
-        PortgroupKey::Uuid(uuid) => record::get(session, (&BY_UUID, &VISIBLE_BY_UUID), uuid.param(), scope),
-        PortgroupKey::Name(name) => record::get(session, (&BY_NAME, &VISIBLE_BY_NAME), name.param(), scope),
-    }
+    let (statement, value) = match key {
+        PortgroupKey::Uuid(uuid) => (&BY_UUID, uuid.param()),
+        PortgroupKey::Name(name) => (&BY_NAME, name.param()),
+    };
+    record::get(session, statement, value, (scope, of_nodes))
 }
 
 /// A page of portgroups.
 pub(crate) fn list(session: &mut dyn Session, query: &PortgroupQuery) -> Result<Vec<Portgroup>, DbError> {
-    let seen = || Conditions::visible_to(&query.visible_to, of_visible_nodes);
+    let seen = || Conditions::seen_by(&query.visible_to, of_nodes);
     let (filter, mut wanted) = (&query.filter, seen());
     wanted.equals("node_uuid", filter.node.as_ref());
     wanted.equals("address", filter.address.as_ref());

@@ -9,6 +9,7 @@ use model::Timestamp;
 
 use crate::filter::Conditions;
 use crate::paging::{Paging, Sorted};
+use crate::scope::{Seen, restricted};
 use crate::session::{Param, Row, Session, all, first};
 use crate::statement::{Statement, placeholders};
 use crate::stored::Stored as _;
@@ -113,31 +114,33 @@ pub(crate) fn one<T: Record>(column: &str) -> String {
     format!("{} WHERE {column} = ?1", selection::<T>())
 }
 
-/// The row with a value in `column`, if the project sees its node.
-pub(crate) fn visible<T: Record>(column: &str) -> String {
-    format!("{} AND {}", one::<T>(column), of_visible_nodes("?2"))
-}
-
-/// What a project may see, for statements on tables whose rows belong to nodes.
-pub(crate) fn of_visible_nodes(project: &str) -> String {
-    format!("node_uuid IN (SELECT n.uuid FROM nodes n WHERE n.owner = {project} OR n.lessee = {project})")
-}
-
 fn columns<T: Record>() -> String {
     T::COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
 }
 
-/// One row of a node, by the statement for everybody or the one for a project.
+/// The row that `statement` finds by `key`, when it is in `scope`.
 pub(crate) fn get<T: Record>(
     session: &mut dyn Session,
-    (everywhere, visible): (&'static Statement, &'static Statement),
+    statement: &'static Statement,
     key: Param<'_>,
-    scope: &Scope,
+    (scope, seen): (&Scope, Seen),
 ) -> Result<Option<T>, DbError> {
-    match scope {
-        Scope::All => first(session, everywhere, &[key], T::decode),
-        Scope::Project(project) => first(session, visible, &[key, project.param()], T::decode),
+    find(session, statement, key, (scope, seen), T::decode)
+}
+
+/// The same for any row.
+pub(crate) fn find<T>(
+    session: &mut dyn Session,
+    statement: &'static Statement,
+    key: Param<'_>,
+    (scope, seen): (&Scope, Seen),
+    decode: fn(&Row<'_>) -> Result<T, DbError>,
+) -> Result<Option<T>, DbError> {
+    if *scope == Scope::All {
+        return first(session, statement, &[key], decode);
     }
+    let (text, params) = restricted(statement, key, scope, seen);
+    first(session, &text, &params, decode)
 }
 
 /// A page of rows that are `wanted`. The marker has to be `seen`, but may have left what is wanted since.

@@ -1,6 +1,6 @@
 //! Runbooks. A project sees its own and those that are public.
 
-use model::{Runbook, RunbookUuid};
+use model::{Runbook, RunbookUuid, Stake};
 
 use crate::filter::Conditions;
 use crate::paging::{Paging, Sorted};
@@ -44,8 +44,6 @@ statements! {
     INSERT = record::insertion::<Runbook>();
     BY_UUID = record::one::<Runbook>("uuid");
     BY_NAME = record::one::<Runbook>("name");
-    VISIBLE_BY_UUID = visible("uuid");
-    VISIBLE_BY_NAME = visible("name");
     DELETE = "DELETE FROM runbooks WHERE uuid = ?1";
 }
 
@@ -55,22 +53,21 @@ pub(crate) fn get(
     key: &RunbookKey,
     scope: &Scope,
 ) -> Result<Option<Runbook>, DbError> {
-    let (statements, value) = match key {
-        RunbookKey::Uuid(uuid) => ((&BY_UUID, &VISIBLE_BY_UUID), uuid.param()),
-        RunbookKey::Name(name) => ((&BY_NAME, &VISIBLE_BY_NAME), name.param()),
+    let (statement, value) = match key {
+        RunbookKey::Uuid(uuid) => (&BY_UUID, uuid.param()),
+        RunbookKey::Name(name) => (&BY_NAME, name.param()),
     };
-    let mut found = record::get(session, statements, value, scope)?;
+    let mut found = record::get(session, statement, value, (scope, or_public))?;
     complete(session, found.as_mut_slice())?;
     Ok(found)
 }
 
 /// A page of runbooks, with their steps.
 pub(crate) fn list(session: &mut dyn Session, query: &RunbookQuery) -> Result<Vec<Runbook>, DbError> {
-    let seen = || Conditions::visible_to(&query.visible_to, own_or_public);
+    let seen = || Conditions::seen_by(&query.visible_to, or_public);
     let mut wanted = seen();
     if let Some(project) = &query.project {
-        let place = wanted.bind(project.param());
-        wanted.and(&own_or_public(&place));
+        wanted.within(&Scope::Has(Stake::Owner, project.clone()), or_public);
     }
     let mut found = record::list(session, seen(), wanted, &query.paging)?;
     complete(session, &mut found)?;
@@ -112,11 +109,8 @@ fn complete(session: &mut dyn Session, items: &mut [Runbook]) -> Result<(), DbEr
     Ok(())
 }
 
-fn visible(column: &str) -> String {
-    format!("{} AND ({})", record::one::<Runbook>(column), own_or_public("?2"))
-}
-
-/// What a project may see.
-fn own_or_public(project: &str) -> String {
-    format!("public = 1 OR owner = {project}")
+/// Public runbooks are seen by everybody; runbooks are not lent.
+fn or_public(condition: &str) -> String {
+    let condition = condition.replace("lessee", "NULL");
+    format!("public = 1 OR ({condition})")
 }

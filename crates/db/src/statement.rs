@@ -19,7 +19,7 @@ impl Statement {
         Self { name, build, sqlite: OnceLock::new(), postgres: OnceLock::new() }
     }
 
-    fn sqlite(&self) -> &str {
+    pub(crate) fn sqlite(&self) -> &str {
         self.sqlite.get_or_init(self.build)
     }
 

@@ -4,7 +4,8 @@ use model::{NodeUuid, VolumeConnector, VolumeConnectorUuid};
 
 use crate::filter::Conditions;
 use crate::paging::{Paging, Sorted};
-use crate::record::{self, of_visible_nodes, record};
+use crate::record::{self, record};
+use crate::scope::of_nodes;
 use crate::session::Session;
 use crate::statement::statements;
 use crate::stored::Stored as _;
@@ -31,7 +32,6 @@ record! { VolumeConnector, "volume connector", "volume_connectors": uuid node_uu
 statements! {
     INSERT = record::insertion::<VolumeConnector>();
     BY_UUID = record::one::<VolumeConnector>("uuid");
-    VISIBLE_BY_UUID = record::visible::<VolumeConnector>("uuid");
     DELETE = "DELETE FROM volume_connectors WHERE uuid = ?1";
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn get(
     uuid: VolumeConnectorUuid,
     scope: &Scope,
 ) -> Result<Option<VolumeConnector>, DbError> {
-    record::get(session, (&BY_UUID, &VISIBLE_BY_UUID), uuid.param(), scope)
+    record::get(session, &BY_UUID, uuid.param(), (scope, of_nodes))
 }
 
 /// A page of volume connectors.
@@ -49,7 +49,7 @@ pub(crate) fn list(
     session: &mut dyn Session,
     query: &VolumeConnectorQuery,
 ) -> Result<Vec<VolumeConnector>, DbError> {
-    let seen = || Conditions::visible_to(&query.visible_to, of_visible_nodes);
+    let seen = || Conditions::seen_by(&query.visible_to, of_nodes);
     let mut wanted = seen();
     wanted.equals("node_uuid", query.node.as_ref());
     record::list(session, seen(), wanted, &query.paging)

@@ -4,7 +4,8 @@ use model::{NodeUuid, VolumeTarget, VolumeTargetUuid};
 
 use crate::filter::Conditions;
 use crate::paging::{Paging, Sorted};
-use crate::record::{self, of_visible_nodes, record};
+use crate::record::{self, record};
+use crate::scope::of_nodes;
 use crate::session::Session;
 use crate::statement::statements;
 use crate::stored::Stored as _;
@@ -31,7 +32,6 @@ record! { VolumeTarget, "volume target", "volume_targets": uuid node_uuid volume
 statements! {
     INSERT = record::insertion::<VolumeTarget>();
     BY_UUID = record::one::<VolumeTarget>("uuid");
-    VISIBLE_BY_UUID = record::visible::<VolumeTarget>("uuid");
     DELETE = "DELETE FROM volume_targets WHERE uuid = ?1";
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn get(
     uuid: VolumeTargetUuid,
     scope: &Scope,
 ) -> Result<Option<VolumeTarget>, DbError> {
-    record::get(session, (&BY_UUID, &VISIBLE_BY_UUID), uuid.param(), scope)
+    record::get(session, &BY_UUID, uuid.param(), (scope, of_nodes))
 }
 
 /// A page of volume targets.
@@ -49,7 +49,7 @@ pub(crate) fn list(
     session: &mut dyn Session,
     query: &VolumeTargetQuery,
 ) -> Result<Vec<VolumeTarget>, DbError> {
-    let seen = || Conditions::visible_to(&query.visible_to, of_visible_nodes);
+    let seen = || Conditions::seen_by(&query.visible_to, of_nodes);
     let mut wanted = seen();
     wanted.equals("node_uuid", query.node.as_ref());
     record::list(session, seen(), wanted, &query.paging)

@@ -4,6 +4,8 @@ use model::Node;
 
 use super::columns::{decode, selection};
 use crate::filter::Conditions;
+use crate::record;
+use crate::scope::own;
 use crate::session::{Session, all, first};
 use crate::statement::statements;
 use crate::stored::Stored as _;
@@ -16,10 +18,6 @@ statements! {
     BY_NAME = one("name = ?1");
     BY_INSTANCE = one("instance_uuid = ?1");
     BY_ADDRESS = one(OF_PORT);
-    VISIBLE_BY_UUID = visible("uuid = ?1");
-    VISIBLE_BY_NAME = visible("name = ?1");
-    VISIBLE_BY_INSTANCE = visible("instance_uuid = ?1");
-    VISIBLE_BY_ADDRESS = visible(OF_PORT);
 }
 
 const OF_PORT: &str = "uuid = (SELECT node_uuid FROM ports WHERE address = ?1)";
@@ -28,22 +26,15 @@ fn one(condition: &str) -> String {
     format!("{} WHERE {condition}", selection())
 }
 
-fn visible(condition: &str) -> String {
-    format!("{} AND ({})", one(condition), owned_or_leased("?2"))
-}
-
 /// One node, when it is there and visible.
 pub(crate) fn get(session: &mut dyn Session, key: &NodeKey, scope: &Scope) -> Result<Option<Node>, DbError> {
-    let (key_value, everywhere, visible) = match key {
-        NodeKey::Uuid(uuid) => (uuid.param(), &BY_UUID, &VISIBLE_BY_UUID),
-        NodeKey::Name(name) => (name.param(), &BY_NAME, &VISIBLE_BY_NAME),
-        NodeKey::Instance(uuid) => (uuid.param(), &BY_INSTANCE, &VISIBLE_BY_INSTANCE),
-        NodeKey::Address(address) => (address.param(), &BY_ADDRESS, &VISIBLE_BY_ADDRESS),
+    let (statement, value) = match key {
+        NodeKey::Uuid(uuid) => (&BY_UUID, uuid.param()),
+        NodeKey::Name(name) => (&BY_NAME, name.param()),
+        NodeKey::Instance(uuid) => (&BY_INSTANCE, uuid.param()),
+        NodeKey::Address(address) => (&BY_ADDRESS, address.param()),
     };
-    match scope {
-        Scope::All => first(session, everywhere, &[key_value], decode),
-        Scope::Project(project) => first(session, visible, &[key_value, project.param()], decode),
-    }
+    record::find(session, statement, value, (scope, own), decode)
 }
 
 /// A page of nodes.
@@ -52,7 +43,7 @@ pub(crate) fn list(session: &mut dyn Session, query: &NodeQuery) -> Result<Vec<N
     let mut conditions = filtered(query)?;
     if let Some(marker) = query.marker {
         // The marker has to be visible, but need not pass the filter any more: it may have been changed since.
-        let mut one = Conditions::visible_to(&query.visible_to, owned_or_leased);
+        let mut one = Conditions::seen_by(&query.visible_to, own);
         one.equals("uuid", Some(&marker));
         let (statement, params) = one.whole(&format!("SELECT id, {column} FROM nodes"));
         let (id, value) =
@@ -69,14 +60,9 @@ pub(crate) fn shards(session: &mut dyn Session) -> Result<Vec<(Option<String>, i
     all(session, &SHARDS, &[], |row| Ok((row.take(0)?, row.take(1)?)))
 }
 
-/// What a project may see, for statements on `nodes`.
-pub(crate) fn owned_or_leased(project: &str) -> String {
-    format!("owner = {project} OR lessee = {project}")
-}
-
 fn filtered(query: &NodeQuery) -> Result<Conditions, DbError> {
     let filter = &query.filter;
-    let mut conditions = Conditions::visible_to(&query.visible_to, owned_or_leased);
+    let mut conditions = Conditions::seen_by(&query.visible_to, own);
     conditions.one_of("uuid", filter.uuids.as_deref())?;
     conditions.equals("instance_uuid", filter.instance_uuid.as_ref());
     conditions.equals("instance_name", filter.instance_name.as_ref());
@@ -93,8 +79,7 @@ fn filtered(query: &NodeQuery) -> Result<Conditions, DbError> {
     conditions.equals("owner", filter.owner.as_ref());
     conditions.equals("lessee", filter.lessee.as_ref());
     if let Some(project) = &filter.project {
-        let place = conditions.bind(project.param());
-        conditions.and(&owned_or_leased(&place));
+        conditions.within(&Scope::project(project), own);
     }
     conditions.contains("description", filter.description_contains.as_deref());
     conditions.one_of("shard", filter.shards.as_deref())?;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use model::{Port, PortUuid, Timestamp};
 
 use crate::filter::Conditions;
+use crate::record;
+use crate::scope::of_nodes;
 use crate::session::{Cells, Param, Row, Session, all, first};
 use crate::statement::{placeholders, statements};
 use crate::stored::Stored as _;
@@ -53,24 +55,18 @@ statements! {
     BY_UUID = one("uuid");
     BY_NAME = one("name");
     BY_ADDRESS = one("address");
-    VISIBLE_BY_UUID = visible("uuid");
-    VISIBLE_BY_NAME = visible("name");
-    VISIBLE_BY_ADDRESS = visible("address");
     EXISTS = "SELECT 1 FROM ports WHERE uuid = ?1";
     DELETE = "DELETE FROM ports WHERE uuid = ?1";
 }
 
 /// One port, when it is there and its node visible.
 pub(crate) fn get(session: &mut dyn Session, key: &PortKey, scope: &Scope) -> Result<Option<Port>, DbError> {
-    let (key_value, everywhere, visible) = match key {
-        PortKey::Uuid(uuid) => (uuid.param(), &BY_UUID, &VISIBLE_BY_UUID),
-        PortKey::Name(name) => (name.param(), &BY_NAME, &VISIBLE_BY_NAME),
-        PortKey::Address(address) => (address.param(), &BY_ADDRESS, &VISIBLE_BY_ADDRESS),
+    let (statement, value) = match key {
+        PortKey::Uuid(uuid) => (&BY_UUID, uuid.param()),
+        PortKey::Name(name) => (&BY_NAME, name.param()),
+        PortKey::Address(address) => (&BY_ADDRESS, address.param()),
     };
-    match scope {
-        Scope::All => first(session, everywhere, &[key_value], decode),
-        Scope::Project(project) => first(session, visible, &[key_value, project.param()], decode),
-    }
+    record::find(session, statement, value, (scope, of_nodes), decode)
 }
 
 /// A page of ports.
@@ -78,7 +74,7 @@ pub(crate) fn list(session: &mut dyn Session, query: &PortQuery) -> Result<Vec<P
     let column = query.sort_key.column();
     let mut conditions = filtered(query)?;
     if let Some(marker) = query.marker {
-        let mut one = Conditions::visible_to(&query.visible_to, of_visible_nodes);
+        let mut one = Conditions::seen_by(&query.visible_to, of_nodes);
         one.equals("uuid", Some(&marker));
         let (statement, params) = one.whole(&format!("SELECT id, {column} FROM ports"));
         let (id, value) =
@@ -152,23 +148,14 @@ fn one(column: &str) -> String {
     format!("{} WHERE {column} = ?1", selection())
 }
 
-fn visible(column: &str) -> String {
-    format!("{} AND {}", one(column), of_visible_nodes("?2"))
-}
-
 fn selection() -> String {
     let columns = COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
     format!("SELECT id, created_at, updated_at, {columns} FROM ports")
 }
 
-/// What a project may see, for statements on `ports`.
-fn of_visible_nodes(project: &str) -> String {
-    format!("node_uuid IN (SELECT n.uuid FROM nodes n WHERE n.owner = {project} OR n.lessee = {project})")
-}
-
 fn filtered(query: &PortQuery) -> Result<Conditions, DbError> {
     let filter = &query.filter;
-    let mut conditions = Conditions::visible_to(&query.visible_to, of_visible_nodes);
+    let mut conditions = Conditions::seen_by(&query.visible_to, of_nodes);
     conditions.one_of("node_uuid", filter.nodes.as_deref())?;
     conditions.one_of("address", filter.addresses.as_deref())?;
     conditions.equals("portgroup_uuid", filter.portgroup_uuid.as_ref());

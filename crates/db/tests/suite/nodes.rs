@@ -281,7 +281,7 @@ pub(crate) async fn all_filters_fit_together(db: Db) {
     let sorts = NodeSort::FIELDS.iter().copied().chain(InterfaceKind::ALL.map(NodeSort::Interface));
     for sort_key in sorts {
         for descending in [false, true] {
-            let scope = Scope::Project("owner-a".to_owned());
+            let scope = Scope::project("owner-a");
             let query = NodeQuery {
                 filter: filter.clone(),
                 sort_key,
@@ -341,7 +341,7 @@ pub(crate) async fn a_project_sees_what_it_owns_or_leases(db: Db) {
     nodes[1].lessee = Some("p".to_owned());
     nodes[2].owner = Some("q".to_owned());
     let nodes = store(&db, nodes).await;
-    let scope = Scope::Project("p".to_owned());
+    let scope = Scope::project("p");
     let seen = db.list_nodes(&NodeQuery::new(scope.clone())).await.unwrap();
     assert_eq!(seen, nodes[..2]);
     for (index, node) in nodes.iter().enumerate() {
@@ -376,7 +376,7 @@ pub(crate) async fn a_request_costs_few_statements(db: Db) {
     query.limit = 5;
     db.list_nodes(&query).await.unwrap();
     assert_eq!(spent(), 2, "a page");
-    db.get_node(&nodes[0].uuid.into(), &Scope::Project("p".to_owned())).await.unwrap();
+    db.get_node(&nodes[0].uuid.into(), &Scope::project("p")).await.unwrap();
     assert_eq!(spent(), 1, "one node");
     let mut after = nodes[0].clone();
     after.description = None;

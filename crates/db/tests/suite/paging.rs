@@ -109,7 +109,7 @@ pub(crate) async fn a_hidden_marker_is_unknown(db: Db) {
     let mut nodes = vec![bare(), bare()];
     nodes[1].owner = Some("p".to_owned());
     let nodes = store(&db, nodes).await;
-    let mut query = NodeQuery::new(Scope::Project("p".to_owned()));
+    let mut query = NodeQuery::new(Scope::project("p"));
     query.marker = Some(nodes[0].uuid);
     assert!(matches!(db.list_nodes(&query).await, Err(DbError::MarkerNotFound { .. })));
     query.visible_to = Scope::All;

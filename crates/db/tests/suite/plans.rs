@@ -91,7 +91,7 @@ pub(crate) async fn a_project_sees_its_runbooks_and_public_ones(db: Db) {
     let mine = db.create_runbook(runbook("mine", Some("p"), false)).await.unwrap();
     let public = db.create_runbook(runbook("public", None, true)).await.unwrap();
     let other = db.create_runbook(runbook("other", Some("q"), false)).await.unwrap();
-    let project = Scope::Project("p".to_owned());
+    let project = Scope::project("p");
     let seen = db.list_runbooks(&all_of(project.clone())).await.unwrap();
     assert_eq!(seen, [mine.clone(), public.clone()]);
     let all = db.list_runbooks(&all_of(Scope::All)).await.unwrap();

@@ -131,7 +131,7 @@ pub(crate) async fn each_filter_selects(db: Db) {
 
 pub(crate) async fn a_project_sees_its_nodes_ports(db: Db) {
     let (a, b, ports) = nodes_and_ports(&db).await;
-    let scope = Scope::Project("lessee-a".to_owned());
+    let scope = Scope::project("lessee-a");
     assert_eq!(db.list_ports(&PortQuery::new(scope.clone())).await.unwrap(), ports[..2]);
     assert_eq!(db.list_ports(&PortQuery::of_node(scope.clone(), b.uuid)).await.unwrap(), []);
     assert_eq!(db.list_ports(&PortQuery::of_node(scope.clone(), a.uuid)).await.unwrap().len(), 2);

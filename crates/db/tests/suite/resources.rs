@@ -186,7 +186,7 @@ pub(crate) async fn rows_of_a_node_need_it_and_go_with_it(db: Db) {
 
 pub(crate) async fn a_project_sees_what_its_nodes_have(db: Db) {
     let [a, b] = nodes(&db).await;
-    let scope = Scope::Project("lessee-a".to_owned());
+    let scope = Scope::project("lessee-a");
     let mine = db.create_portgroup(bond(a.uuid, 1)).await.unwrap();
     let other = db.create_portgroup(bond(b.uuid, 2)).await.unwrap();
     assert_eq!(db.list_portgroups(&bonds(scope.clone())).await.unwrap(), std::slice::from_ref(&mine));
