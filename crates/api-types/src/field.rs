@@ -6,7 +6,7 @@ use microversion::Version;
 use model::{Node, Timestamp};
 use serde_json::Value;
 
-use crate::{BodyError, Writer};
+use crate::{BodyError, Shown, Writer};
 
 /// A JSON type as the contract names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +87,10 @@ pub struct Context<'a> {
     pub version: Version,
     /// The present.
     pub now: Timestamp,
-    /// Whether secrets are written as they are: for patches, never for callers.
+    /// Whether everything is written as it is: for patches, never for callers.
     pub reveal: bool,
+    /// What of nodes the caller is shown.
+    pub shown: &'a Shown,
     /// Which conductor is in charge of a node.
     pub conductor_of: &'a (dyn Fn(&Node) -> Option<String> + Sync),
     /// Whether a conductor that gave its last sign of life at that time counts as alive.

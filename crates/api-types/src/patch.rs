@@ -240,7 +240,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::NODE;
+    use crate::{NODE, Shown};
 
     fn apply(node: &Node, body: Value) -> Result<Node, BodyError> {
         let nobody = |_: &Node| None;
@@ -250,6 +250,7 @@ mod tests {
             version: Version::MAX,
             now,
             reveal: true,
+            shown: &Shown::default(),
             conductor_of: &nobody,
             alive_since: now,
         };

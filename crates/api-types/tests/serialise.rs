@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
-use api_types::{BodyError, Context, NODE, PORT, Selection, Shape, Writer, create, write_node_states};
+use api_types::{BodyError, Context, NODE, PORT, Selection, Shape, Shown, Writer, create, write_node_states};
 use microversion::Version;
 use model::{Lease, MacAddr, Node, Port, ProvisionState, Timestamp};
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ fn with_context<R>(minor: u16, f: impl FnOnce(&Context<'_>) -> R) -> R {
         version: version(minor),
         now: NOW,
         reveal: false,
+        shown: &Shown::default(),
         conductor_of: &conductor,
         alive_since: NOW,
     })

@@ -13,11 +13,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use microversion::{
     Gate, NegotiationError, OPENSTACK_HEADER, VERSION_HEADER, Version, negotiate, route_gate, since,
 };
+use policy::Caller;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::auth::{Caller, Refusal};
+use crate::auth::Refusal;
 use crate::error::{ApiError, FoundByRouting};
 use crate::query::Query;
 use crate::request::Request;
@@ -106,6 +107,7 @@ async fn run(
     };
     let request = Request {
         row,
+        policy: state.policy.load_full(),
         state,
         caller: known.caller,
         version: known.version,
@@ -171,7 +173,7 @@ async fn answer(
         && !version.at_least(const { since("no-json-suffix") });
     let path = path::normalise(request.uri().path(), strip_json);
     let caller = if path::is_public(&path) {
-        Caller::default()
+        Caller::public()
     } else {
         match state.authenticator.authenticate(request.headers()).await {
             Ok(caller) => caller,

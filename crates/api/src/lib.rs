@@ -5,9 +5,11 @@
 //! and answers. What fields there are is known to `api-types`, what a state allows to `rules`, and what a conductor does
 //! to nobody here.
 
+mod access;
 mod auth;
 mod bodies;
 mod body;
+mod enforced;
 mod error;
 mod front;
 mod ident;
@@ -32,11 +34,14 @@ mod v1;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use conductor_api::Conductors;
 use db::Db;
+use policy::Policy;
 
 pub use auth::basic::HttpBasic;
-pub use auth::{Authenticator, Authorizer, Caller, NoAuth, Refusal, SystemAdmins};
+pub use auth::{Authenticator, NoAuth, Refusal};
+pub use enforced::{BLOCKS, ENFORCED, Enforced, SHOWN};
 pub use front::router;
 pub use openapi::text as openapi_text;
 pub use options::Options;
@@ -50,8 +55,8 @@ pub struct ApiState {
     pub conductors: Arc<dyn Conductors>,
     /// Who a caller is.
     pub authenticator: Arc<dyn Authenticator>,
-    /// What a caller may do.
-    pub authorizer: Arc<dyn Authorizer>,
+    /// What a caller may do; exchanged as a whole when the operator changes the rules.
+    pub policy: Arc<ArcSwap<Policy>>,
     /// The operator's wishes.
     pub options: Options,
 }

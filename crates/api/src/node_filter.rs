@@ -4,6 +4,7 @@ use api_types::NODE;
 use db::{NodeFilter, NodeQuery, NodeSort};
 use model::{ChassisUuid, Fault, NodeUuid};
 
+use crate::access::NODES;
 use crate::error::ApiError;
 use crate::page::Page;
 use crate::request::Request;
@@ -11,9 +12,10 @@ use crate::request::Request;
 /// Reads the query of a list of nodes; `detail` is the route that always shows everything.
 pub(crate) fn read(request: &Request, detail: bool) -> Result<(Page, NodeQuery), ApiError> {
     let page = Page::read(request, &NODE, detail)?;
+    let filter = filter(request)?;
     let query = NodeQuery {
-        visible_to: request.scope(),
-        filter: filter(request)?,
+        visible_to: request.listed(&NODES, filter.project.as_deref())?,
+        filter,
         sort_key: NodeSort::from_field(&page.sort_key).ok_or_else(|| page.unsortable())?,
         descending: page.descending,
         marker: page.uuid_marker()?.map(NodeUuid::from_uuid),

@@ -25,6 +25,8 @@ pub struct Options {
     pub default_resource_class: Option<String>,
     /// A conductor that was silent for longer does not count as alive.
     pub conductor_timeout: Duration,
+    /// Whether administrators of a project may enrol nodes, which their project then owns, and remove these.
+    pub project_admin_can_manage_own_nodes: bool,
     /// Whether agents may look nodes up and send heartbeats; off for sites without ramdisks.
     pub ramdisk_endpoints: bool,
 }
@@ -41,6 +43,7 @@ impl Default for Options {
             delete_available_nodes: true,
             default_resource_class: None,
             conductor_timeout: Duration::from_mins(1),
+            project_admin_can_manage_own_nodes: true,
             ramdisk_endpoints: true,
         }
     }

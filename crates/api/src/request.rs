@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use api_types::{Context, Resource, Selection, Shape, Writer};
 use bytes::Bytes;
-use db::{NodeKey, Scope};
+use db::NodeKey;
 use http::StatusCode;
 use microversion::{Version, since};
 use model::{Node, NodeUuid, Timestamp, validate_logical_name};
+use policy::{Caller, Policy};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::page::Page;
 use crate::query::Query;
@@ -25,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) row: &'static Route,
     /// What handlers work with.
     pub(crate) state: Arc<ApiState>,
+    /// The rules in force when it came.
+    pub(crate) policy: Arc<Policy>,
     /// Who sent it.
     pub(crate) caller: Caller,
     /// The version it asks for.
@@ -99,28 +101,6 @@ impl Request {
         self.query.check("", &[], self.version)
     }
 
-    /// Refuses what `rule` does not allow the caller to do.
-    pub(crate) fn authorise(&self, rule: &'static str, node: Option<&Node>) -> Result<(), ApiError> {
-        if self.state.authorizer.allows(&self.caller, rule, node) {
-            return Ok(());
-        }
-        Err(ApiError::forbidden(format!("Access was denied to the following resource: {rule}")))
-    }
-
-    /// Refuses what `rule` does not allow the caller to do to `node`: 403, or 404 when it may not even be read.
-    pub(crate) fn authorise_node(&self, rule: &'static str, node: &Node) -> Result<(), ApiError> {
-        if self.state.authorizer.allows(&self.caller, rule, Some(node)) {
-            return Ok(());
-        }
-        self.authorise("baremetal:node:get", Some(node)).map_err(|_| no_node(&node.uuid.to_string()))?;
-        self.authorise(rule, Some(node))
-    }
-
-    /// What the caller may see.
-    pub(crate) fn scope(&self) -> Scope {
-        self.state.authorizer.visible_to(&self.caller)
-    }
-
     /// The node that the path names, if the caller may see it and `rule` allows.
     pub(crate) async fn node(&self, rule: &'static str) -> Result<Node, ApiError> {
         let node = self.find_node(self.param("node_ident")).await?;
@@ -167,7 +147,7 @@ impl Request {
         out.into_bytes()
     }
 
-    /// Calls `work` with what serialisation needs; `reveal` shows secrets, for patches alone.
+    /// Calls `work` with what serialisation needs; `reveal` shows everything, for patches alone.
     pub(crate) fn with_context<R>(&self, reveal: bool, work: impl FnOnce(&Context<'_>) -> R) -> R {
         let now = Timestamp::now();
         let timeout = i64::try_from(self.state.options.conductor_timeout.as_micros()).unwrap_or(i64::MAX);
@@ -176,6 +156,7 @@ impl Request {
             version: self.version,
             now,
             reveal,
+            shown: &self.shown(),
             conductor_of: &|node| self.state.conductors.conductor_of(node),
             alive_since: Timestamp::from_micros(now.as_micros().saturating_sub(timeout)),
         })

@@ -231,6 +231,9 @@ pub(crate) fn display_name(node: &Node) -> Option<String> {
 /// The policy rules that a patch of a node needs.
 pub(crate) fn rules_of(patch: &Patch) -> Vec<&'static str> {
     let mut rules: Vec<&'static str> = patch.operations().iter().map(rule_of).collect();
+    if rules.is_empty() {
+        rules.push("baremetal:node:update");
+    }
     rules.sort_unstable();
     rules.dedup();
     rules
@@ -252,7 +255,7 @@ fn rule_of(operation: &Operation) -> &'static str {
         "network_data" => "baremetal:node:update:network_data",
         "conductor_group" => "baremetal:node:update:conductor_group",
         "name" => "baremetal:node:update:name",
-        "retired" => "baremetal:node:update:retired",
+        "retired" | "retired_reason" => "baremetal:node:update:retired",
         "shard" => "baremetal:node:update:shard",
         "parent_node" => "baremetal:node:update:parent_node",
         "disable_power_off" => "baremetal:node:update:disable_power_off",

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use conductor::Conductor;
 use db::{DatabaseUrl, Db};
 use images::{ImageCache, Web, WebOptions};
@@ -211,7 +212,7 @@ async fn start_api(
         db: db.clone(),
         conductors: Arc::clone(conductor) as _,
         authenticator,
-        authorizer: Arc::new(api::SystemAdmins),
+        policy: Arc::new(ArcSwap::from_pointee(policy::Policy::defaults(policy::Settings::default()))),
         options,
     };
     let router = api::router(state);

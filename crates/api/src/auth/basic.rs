@@ -19,7 +19,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Authenticator, Caller, Refusal};
+use policy::Caller;
+
+use super::{Authenticator, Refusal};
 
 /// How long a checked pair is remembered: so long may a changed or withdrawn password still work.
 const REMEMBERED: Duration = Duration::from_mins(1);

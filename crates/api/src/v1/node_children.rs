@@ -3,6 +3,7 @@
 use db::NodeQuery;
 use serde_json::json;
 
+use crate::access::NODES;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 
@@ -10,8 +11,7 @@ use crate::request::Request;
 pub(crate) async fn list(request: Request) -> Answer {
     request.no_query()?;
     let node = request.node("baremetal:node:get").await?;
-    request.authorise("baremetal:node:list", None)?;
-    let mut query = NodeQuery::new(request.scope());
+    let mut query = NodeQuery::new(request.listed(&NODES, None)?);
     query.filter.parent_node = Some(node.uuid);
     let children = request.state.db.list_nodes(&query).await?;
     let uuids: Vec<String> = children.iter().map(|child| child.uuid.to_string()).collect();

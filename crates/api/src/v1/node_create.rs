@@ -19,7 +19,7 @@ pub(crate) async fn create(request: Request) -> Answer {
     // The empty group is the one that nodes have anyway: versions that do not know groups may say so.
     body.retain(|name, value| name != "conductor_group" || value != "");
     set_fields(&NODE, &mut node, body, request.version)?;
-    request.authorise("baremetal:node:create", Some(&node))?;
+    authorise(&request, &mut node)?;
     prepare(&request, &mut node)?;
     check_chassis(&request, &node).await?;
     check_parent(&request, &node).await?;
@@ -27,6 +27,25 @@ pub(crate) async fn create(request: Request) -> Answer {
     let node = request.state.db.create_node(node).await?;
     let body = request.object(&NODE, &Shape::Full, &node)?;
     Ok(Reply::created(request.url(&format!("nodes/{}", node.uuid)), body))
+}
+
+/// Who may enrol anything may name any owner; administrators of a project enrol what their project then owns.
+fn authorise(request: &Request, node: &mut Node) -> Result<(), ApiError> {
+    let own_only = request.state.options.project_admin_can_manage_own_nodes
+        && request.may("baremetal:node:create:self_owned_node", None);
+    if !own_only {
+        return request.authorise("baremetal:node:create", None);
+    }
+    if request.caller.system {
+        return Ok(());
+    }
+    if node.owner.is_some() && node.owner != request.caller.project {
+        let text =
+            "Cannot create a node as a project scoped admin with an owner other than your own project.";
+        return Err(ApiError::bad_request(text));
+    }
+    node.owner.clone_from(&request.caller.project);
+    Ok(())
 }
 
 /// Fills in what the caller left open, and judges the whole.

@@ -6,6 +6,7 @@ use http::StatusCode;
 use model::{Node, Port, Portgroup, PortgroupUuid, Timestamp};
 use serde_json::Value;
 
+use crate::access::PORTGROUPS;
 use crate::error::ApiError;
 use crate::ident::{Ident, uuid_or_name};
 use crate::node_part::{missing, node_of_body};
@@ -40,13 +41,9 @@ pub(crate) async fn detail_of_node(request: Request) -> Answer {
 }
 
 async fn answer(request: Request, detail: bool, node: Option<Node>) -> Answer {
-    request.authorise("baremetal:portgroup:list", None)?;
+    let visible_to = request.listed(&PORTGROUPS, None)?;
     let page = Page::read(&request, &PORTGROUP, detail)?;
-    let query = PortgroupQuery {
-        visible_to: request.scope(),
-        filter: filter(&request, node).await?,
-        paging: page.paging()?,
-    };
+    let query = PortgroupQuery { visible_to, filter: filter(&request, node).await?, paging: page.paging()? };
     let portgroups = request.state.db.list_portgroups(&query).await?;
     let last = portgroups.last().filter(|_| portgroups.len() == page.limit);
     let marker = last.map(|portgroup| portgroup.uuid.to_string());
@@ -79,7 +76,7 @@ async fn filter(request: &Request, node: Option<Node>) -> Result<PortgroupFilter
 pub(crate) async fn show(request: Request) -> Answer {
     let shape = page::shape(&request, Shape::Full)?;
     let portgroup = find_portgroup(&request, request.param("portgroup_ident")).await?;
-    request.authorise("baremetal:portgroup:get", None)?;
+    request.authorise_part("baremetal:portgroup:get", portgroup.node_uuid).await?;
     Ok(Reply::json(request.object(&PORTGROUP, &shape, &portgroup)?))
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::portgroups::{check_portgroup, find_portgroup};
+use crate::access::PORTS;
 use crate::error::ApiError;
 use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
@@ -65,10 +66,10 @@ enum Holder {
 }
 
 async fn answer(request: Request, detail: bool, below: Holder) -> Answer {
-    request.authorise("baremetal:port:list", None)?;
+    let visible_to = request.listed(&PORTS, None)?;
     let page = Page::read(&request, &PORT, detail)?;
     let query = PortQuery {
-        visible_to: request.scope(),
+        visible_to,
         filter: filter(&request, below).await?,
         sort_key: PortSort::from_field(&page.sort_key).ok_or_else(|| page.unsortable())?,
         descending: page.descending,
@@ -126,7 +127,7 @@ async fn filter(request: &Request, below: Holder) -> Result<PortFilter, ApiError
 pub(crate) async fn show(request: Request) -> Answer {
     let shape = page::shape(&request, Shape::Full)?;
     let port = find_port(&request, request.param("port_ident")).await?;
-    request.authorise("baremetal:port:get", None)?;
+    request.authorise_part("baremetal:port:get", port.node_uuid).await?;
     Ok(Reply::json(request.object(&PORT, &shape, &port)?))
 }
 

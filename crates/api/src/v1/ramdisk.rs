@@ -22,6 +22,7 @@ const MAX_ADDRESSES: usize = 256;
 /// `GET /v1/lookup`
 pub(crate) async fn lookup(request: Request) -> Answer {
     enabled(&request)?;
+    request.authorise("baremetal:driver:ipa_lookup", None)?;
     let addresses = request.query.list("addresses").unwrap_or_default();
     let lookup = Lookup {
         addresses: addresses.iter().take(MAX_ADDRESSES).filter_map(|text| text.parse().ok()).collect(),
@@ -47,6 +48,7 @@ pub(crate) async fn lookup(request: Request) -> Answer {
 /// `POST /v1/heartbeat/{node_ident}`
 pub(crate) async fn heartbeat(request: Request) -> Answer {
     enabled(&request)?;
+    request.authorise("baremetal:node:ipa_heartbeat", None)?;
     request.no_query()?;
     let heartbeat = read(&request, request.shaped()?)?;
     let node = node(&request).await?;

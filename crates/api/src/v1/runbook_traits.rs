@@ -3,7 +3,7 @@
 use model::{Runbook, Trait};
 use serde_json::{Value, json};
 
-use super::runbooks::{change, find_readable};
+use super::runbooks::{UPDATE, change, find_readable};
 use crate::error::ApiError;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
@@ -25,14 +25,14 @@ pub(crate) async fn replace(request: Request) -> Answer {
         return Err(ApiError::bad_request("/traits: expected a list of traits"));
     };
     let wanted = names.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    change(&request, |before| with_traits(before, wanted.clone())).await?;
+    change(&request, &[UPDATE], |before| with_traits(before, wanted.clone())).await?;
     Ok(Reply::no_content())
 }
 
 /// `DELETE /v1/runbooks/{runbook_ident}/traits`
 pub(crate) async fn clear(request: Request) -> Answer {
     request.no_query()?;
-    change(&request, |before| with_traits(before, Vec::new())).await?;
+    change(&request, &[UPDATE], |before| with_traits(before, Vec::new())).await?;
     Ok(Reply::no_content())
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn clear(request: Request) -> Answer {
 pub(crate) async fn add(request: Request) -> Answer {
     request.no_body()?;
     let new = read(&json!(request.param("trait")))?;
-    let runbook = change(&request, |before| {
+    let runbook = change(&request, &[UPDATE], |before| {
         let mut traits = before.traits.clone();
         traits.push(new.clone());
         with_traits(before, traits)
@@ -53,7 +53,7 @@ pub(crate) async fn add(request: Request) -> Answer {
 pub(crate) async fn remove(request: Request) -> Answer {
     request.no_query()?;
     let old = request.param("trait");
-    change(&request, |before| {
+    change(&request, &[UPDATE], |before| {
         with_traits(before, before.traits.iter().filter(|name| name.as_str() != old).cloned().collect())
     })
     .await?;

@@ -4,6 +4,7 @@ use api_types::{Patch, Shape, VOLUME_CONNECTOR, create as set_fields};
 use db::{DbError, VolumeConnectorQuery};
 use model::{Node, Timestamp, VolumeConnector, VolumeConnectorUuid};
 
+use crate::access::VOLUMES;
 use crate::error::ApiError;
 use crate::ident::uuid_alone;
 use crate::node_part::{missing, new_node, node_of, node_of_body, require};
@@ -29,13 +30,9 @@ pub(crate) async fn list_of_node(request: Request) -> Answer {
 }
 
 async fn answer(request: Request, node: Option<Node>) -> Answer {
-    request.authorise("baremetal:volume:list", None)?;
+    let visible_to = request.listed(&VOLUMES, None)?;
     let page = Page::read(&request, &VOLUME_CONNECTOR, false)?;
-    let query = VolumeConnectorQuery {
-        visible_to: request.scope(),
-        node: node.map(|node| node.uuid),
-        paging: page.paging()?,
-    };
+    let query = VolumeConnectorQuery { visible_to, node: node.map(|node| node.uuid), paging: page.paging()? };
     let items = request.state.db.list_volume_connectors(&query).await?;
     let marker = items.last().filter(|_| items.len() == page.limit).map(|last| last.uuid.to_string());
     request.list((&VOLUME_CONNECTOR, "connectors"), &page, &items, marker)
@@ -45,7 +42,7 @@ async fn answer(request: Request, node: Option<Node>) -> Answer {
 pub(crate) async fn show(request: Request) -> Answer {
     let shape = page::shape(&request, Shape::Full)?;
     let item = find(&request).await?;
-    request.authorise("baremetal:volume:get", None)?;
+    request.authorise_part("baremetal:volume:get", item.node_uuid).await?;
     Ok(Reply::json(request.object(&VOLUME_CONNECTOR, &shape, &item)?))
 }
 

@@ -4,6 +4,7 @@ use api_types::{Patch, Shape, VOLUME_TARGET, create as set_fields};
 use db::{DbError, VolumeTargetQuery};
 use model::{JsonObject, Node, Timestamp, VolumeTarget, VolumeTargetUuid};
 
+use crate::access::VOLUMES;
 use crate::error::ApiError;
 use crate::ident::uuid_alone;
 use crate::node_part::{missing, new_node, node_of, node_of_body, require};
@@ -32,13 +33,9 @@ pub(crate) async fn list_of_node(request: Request) -> Answer {
 }
 
 async fn answer(request: Request, node: Option<Node>) -> Answer {
-    request.authorise("baremetal:volume:list", None)?;
+    let visible_to = request.listed(&VOLUMES, None)?;
     let page = Page::read(&request, &VOLUME_TARGET, false)?;
-    let query = VolumeTargetQuery {
-        visible_to: request.scope(),
-        node: node.map(|node| node.uuid),
-        paging: page.paging()?,
-    };
+    let query = VolumeTargetQuery { visible_to, node: node.map(|node| node.uuid), paging: page.paging()? };
     let mut items = request.state.db.list_volume_targets(&query).await?;
     for item in &mut items {
         redact(&request, item);
@@ -51,7 +48,7 @@ async fn answer(request: Request, node: Option<Node>) -> Answer {
 pub(crate) async fn show(request: Request) -> Answer {
     let shape = page::shape(&request, Shape::Full)?;
     let item = find(&request).await?;
-    request.authorise("baremetal:volume:get", None)?;
+    request.authorise_part("baremetal:volume:get", item.node_uuid).await?;
     reply(&request, &shape, item)
 }
 
@@ -70,7 +67,7 @@ fn reply(request: &Request, shape: &Shape, mut item: VolumeTarget) -> Answer {
 
 /// Takes the properties out of a reply to who may not see them.
 fn redact(request: &Request, item: &mut VolumeTarget) {
-    if !item.properties.is_empty() && request.authorise(VIEW_PROPERTIES, None).is_err() {
+    if !item.properties.is_empty() && !request.may(VIEW_PROPERTIES, None) {
         item.properties = JsonObject::default();
         item.properties.set("redacted", format!("this needs {VIEW_PROPERTIES}").into());
     }

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Authenticator, Authorizer, Caller, HttpBasic, Refusal, SystemAdmins};
+use api::{Authenticator, HttpBasic};
 use axum::body::Body;
 use base64::Engine as _;
-use db::Scope;
-use futures_util::future::BoxFuture;
 use http::Request;
-use model::{Node, Secret};
+use model::Secret;
 use serde_json::json;
 
 use crate::fixture::{Answer, Site, options};
@@ -83,65 +81,4 @@ async fn public_routes_ask_nobody() {
         json!({"agent_token": "t", "command": "c", "phase": "p", "bytes_done": 1, "bytes_total": null});
     let path = format!("/v1/agent/{}/progress", node.uuid);
     assert_eq!(site.call("POST", &path, 1, report).await.code(), 204);
-}
-
-#[test]
-fn callers_without_a_system_role_see_their_project_only() {
-    let member = Caller { project: Some("p".to_owned()), ..Caller::default() };
-    assert_eq!(SystemAdmins.visible_to(&member), Scope::Project("p".to_owned()));
-    assert!(!SystemAdmins.allows(&member, "baremetal:node:get", None));
-    assert!(SystemAdmins.allows(&Caller::administrator(None), "baremetal:node:get", None));
-}
-
-/// Says that everybody is of project `p`, as a token service would say of some.
-struct Members;
-
-impl Authenticator for Members {
-    fn authenticate<'a>(&'a self, _: &'a http::HeaderMap) -> BoxFuture<'a, Result<Caller, Refusal>> {
-        Box::pin(async { Ok(Caller { project: Some("p".to_owned()), ..Caller::default() }) })
-    }
-}
-
-/// Lets everybody read what their project owns or leases, and owners rename it.
-struct Readers;
-
-impl Authorizer for Readers {
-    fn allows(&self, caller: &Caller, rule: &'static str, node: Option<&Node>) -> bool {
-        let owns = node.is_some_and(|node| node.owner == caller.project);
-        match rule {
-            "baremetal:node:list" => true,
-            "baremetal:node:get" => node.is_some_and(|node| node.driver != "hidden"),
-            "baremetal:node:update:name" => owns,
-            _ => false,
-        }
-    }
-
-    fn visible_to(&self, caller: &Caller) -> Scope {
-        Scope::Project(caller.project.clone().unwrap_or_default())
-    }
-}
-
-#[tokio::test]
-async fn policies_can_be_plugged_in() {
-    let site = Site::assemble(options(), |_| Arc::new(Members), Arc::new(Readers)).await;
-    let mine = site.node(|node| node.owner = Some("p".to_owned())).await;
-    let leased = site.node(|node| node.lessee = Some("p".to_owned())).await;
-    let other = site.node(|node| node.owner = Some("q".to_owned())).await;
-    let hidden = site.node(|node| {
-        node.owner = Some("p".to_owned());
-        node.driver = "hidden".to_owned();
-    });
-    let hidden = hidden.await;
-    let get = async |node: &Node| site.get(&format!("/v1/nodes/{}", node.uuid)).await.code();
-    assert_eq!((get(&mine).await, get(&leased).await), (200, 200));
-    assert_eq!((get(&other).await, get(&hidden).await), (404, 404), "what may not be read is not there");
-    let patch = async |node: &Node, path: &str| {
-        let body = json!([{"op": "add", "path": path, "value": "x"}]);
-        site.patch(&format!("/v1/nodes/{}", node.uuid), body).await.code()
-    };
-    assert_eq!((patch(&mine, "/name").await, patch(&mine, "/description").await), (200, 403));
-    assert_eq!((patch(&leased, "/name").await, patch(&other, "/name").await), (403, 404));
-    assert_eq!(patch(&hidden, "/description").await, 404);
-    assert_eq!(site.get("/v1/nodes").await.json()["nodes"].as_array().unwrap().len(), 3);
-    assert_eq!(site.call("POST", "/v1/nodes", 115, json!({"driver": "ipmi"})).await.code(), 403);
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{ApiState, Authenticator, Authorizer, NoAuth, Options, SystemAdmins, router};
+use api::{ApiState, Authenticator, NoAuth, Options, router};
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use db::{DatabaseUrl, Db, Registration};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use model::{MacAddr, Node, Port, ProvisionState, Timestamp};
+use policy::{Policy, Settings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -65,13 +67,14 @@ impl Site {
     }
 
     pub(crate) async fn with(options: Options, auth: impl FnOnce(&Db) -> Arc<dyn Authenticator>) -> Self {
-        Self::assemble(options, auth, Arc::new(SystemAdmins)).await
+        Self::assemble(options, auth, "").await
     }
 
+    /// A site with an operator's file of rules.
     pub(crate) async fn assemble(
         options: Options,
         auth: impl FnOnce(&Db) -> Arc<dyn Authenticator>,
-        authorizer: Arc<dyn Authorizer>,
+        rules: &str,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&db::Options::new(DatabaseUrl::sqlite(dir.path().join("site.db")))).await.unwrap();
@@ -86,7 +89,9 @@ impl Site {
             db: db.clone(),
             conductors: Arc::clone(&conductors) as Arc<dyn conductor_api::Conductors>,
             authenticator: auth(&db),
-            authorizer,
+            policy: Arc::new(ArcSwap::from_pointee(
+                Policy::load(rules, Settings::default()).unwrap_or_else(|error| panic!("{error}: {rules}")),
+            )),
             options,
         };
         Self { db, conductors, router: router(state), _dir: dir }

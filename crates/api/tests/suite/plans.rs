@@ -467,7 +467,7 @@ impl api::Authenticator for Outsider {
     fn authenticate<'a>(
         &'a self,
         _: &'a http::HeaderMap,
-    ) -> futures_util::future::BoxFuture<'a, Result<api::Caller, api::Refusal>> {
-        Box::pin(async { Ok(api::Caller { project: Some("p".to_owned()), ..api::Caller::default() }) })
+    ) -> futures_util::future::BoxFuture<'a, Result<policy::Caller, api::Refusal>> {
+        Box::pin(async { Ok(policy::Caller { project: Some("p".to_owned()), ..policy::Caller::default() }) })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Authorizer, Caller, NoAuth};
+use api::NoAuth;
 use db::Scope;
 use model::{Lease, Node, PowerState, ProvisionState, Timestamp};
 use serde_json::{Value, json};
@@ -163,17 +163,7 @@ async fn changes_need_a_node_that_is_off() {
 }
 
 /// Everything but the properties of targets.
-struct NoProperties;
-
-impl Authorizer for NoProperties {
-    fn allows(&self, _: &Caller, rule: &'static str, _: Option<&Node>) -> bool {
-        rule != "baremetal:volume:view_target_properties"
-    }
-
-    fn visible_to(&self, _: &Caller) -> Scope {
-        Scope::All
-    }
-}
+const NO_PROPERTIES: &str = "baremetal:volume:view_target_properties: '!'";
 
 #[tokio::test]
 async fn properties_are_masked_or_taken_out() {
@@ -181,7 +171,7 @@ async fn properties_are_masked_or_taken_out() {
         let site = if is_open {
             Site::new().await
         } else {
-            Site::assemble(options(), |_| Arc::new(NoAuth), Arc::new(NoProperties)).await
+            Site::assemble(options(), |_| Arc::new(NoAuth), NO_PROPERTIES).await
         };
         let node = node_off(&site).await;
         let mut body = parts::body(COLLECTIONS[1], &node);
