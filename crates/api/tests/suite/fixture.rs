@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{ApiState, Authenticator, NoAuth, Options, router};
+use api::{ApiState, Authenticator, NoAuth, Options, Refusal, router};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use db::{DatabaseUrl, Db, Registration};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use model::{MacAddr, Node, Port, ProvisionState, Timestamp};
-use policy::{Policy, Settings};
+use policy::{Caller, Policy, Settings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -24,6 +25,8 @@ pub(crate) struct Site {
     pub(crate) db: Db,
     pub(crate) conductors: Arc<Fake>,
     pub(crate) router: Router,
+    /// The rules in force.
+    pub(crate) policy: Arc<ArcSwap<Policy>>,
     _dir: TempDir,
 }
 
@@ -85,16 +88,15 @@ impl Site {
         };
         db.register_conductor(registration).await.unwrap();
         let conductors = Arc::new(Fake::new());
+        let policy = Arc::new(ArcSwap::from_pointee(rules_of(rules)));
         let state = ApiState {
             db: db.clone(),
             conductors: Arc::clone(&conductors) as Arc<dyn conductor_api::Conductors>,
             authenticator: auth(&db),
-            policy: Arc::new(ArcSwap::from_pointee(
-                Policy::load(rules, Settings::default()).unwrap_or_else(|error| panic!("{error}: {rules}")),
-            )),
+            policy: Arc::clone(&policy),
             options,
         };
-        Self { db, conductors, router: router(state), _dir: dir }
+        Self { db, conductors, router: router(state), policy, _dir: dir }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -120,6 +122,18 @@ impl Site {
             .body(body)
             .unwrap();
         self.send(request).await
+    }
+
+    /// The same as the caller of this number (see [`SaidBy`]).
+    pub(crate) async fn call_as(&self, number: usize, method: &str, path: &str, body: Value) -> Answer {
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(path)
+            .header("x-openstack-ironic-api-version", format!("1.{NEWEST}"))
+            .header(CALLER, number.to_string())
+            .header("host", "api.test:6385");
+        self.send(request.body(body).unwrap()).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -148,6 +162,36 @@ impl Site {
     pub(crate) async fn port(&self, node: &Node) -> Port {
         let port = Port::new(node.uuid, address(), Timestamp::now());
         self.db.create_port(port).await.unwrap()
+    }
+}
+
+/// The rules of an operator's file over the defaults.
+pub(crate) fn rules_of(file: &str) -> Policy {
+    Policy::load(file, Settings::default()).unwrap_or_else(|error| panic!("{error}: {file}"))
+}
+
+/// Lets callers say themselves who they are: one of the callers given, by a header with its number.
+pub(crate) struct SaidBy(pub(crate) Vec<Caller>);
+
+/// The header with the number of the caller.
+pub(crate) const CALLER: &str = "x-test-caller";
+
+impl Authenticator for SaidBy {
+    fn authenticate<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Caller, Refusal>> {
+        let number = headers.get(CALLER).map(|value| value.to_str().unwrap().parse::<usize>().unwrap());
+        let caller = number.map_or_else(|| Caller::administrator(None), |number| self.0[number].clone());
+        Box::pin(async { Ok(caller) })
+    }
+}
+
+/// A caller with these roles, in a project or (without one) in the whole system.
+pub(crate) fn caller(project: Option<&str>, roles: &[&str]) -> Caller {
+    Caller {
+        user: Some("ada".to_owned()),
+        project: project.map(str::to_owned),
+        system: project.is_none(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        ..Caller::default()
     }
 }
 
