@@ -55,6 +55,7 @@ macro_rules! enforced {
 enforced! {
     GET "/";
     GET "/v1";
+    GET "/v1/openapi.json";
 
     GET "/v1/nodes" "node:list_all" | "node:list";
     POST "/v1/nodes" "node:create" | "node:create:self_owned_node";
