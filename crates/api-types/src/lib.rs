@@ -20,6 +20,7 @@ mod mask;
 mod node;
 mod node_history;
 mod node_states;
+mod notification;
 mod patch;
 mod planned_step;
 mod port;
@@ -50,6 +51,11 @@ pub use mask::{MASK, write_masked};
 pub use node::{NODE, check_network_data, check_node_name};
 pub use node_history::{HISTORY, HistoryRow};
 pub use node_states::{NODE_STATES, write_node_states};
+pub use notification::{
+    CHASSIS_CRUD, DEPLOY_TEMPLATE_CRUD, INSPECTION_RULE_CRUD, NODE_CORRECTED_POWER, NODE_CRUD, NODE_PAYLOAD,
+    NODE_SET_POWER, NODE_SET_PROVISION, PORT_CRUD, PORTGROUP_CRUD, Payload, RUNBOOK_CRUD,
+    VOLUME_CONNECTOR_CRUD, VOLUME_TARGET_CRUD,
+};
 pub use patch::{Operation, Patch, PatchOp};
 pub use port::{PORT, check_port};
 pub use portgroup::PORTGROUP;

@@ -143,6 +143,7 @@ impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         let status = match &error {
             DbError::Duplicate { .. } | DbError::Conflict { .. } => StatusCode::CONFLICT,
+            DbError::EventsGone { .. } | DbError::EventsAhead { .. } => StatusCode::GONE,
             DbError::NotFound { .. } | DbError::MarkerNotFound { .. } => StatusCode::NOT_FOUND,
             DbError::MissingReference { .. } | DbError::TooManyValues { .. } | DbError::InUse { .. } => {
                 StatusCode::BAD_REQUEST

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use conductor_api::RequestError;
-use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite, NewEvent, NodeKey, Scope};
+use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite, NodeKey, Scope};
 use driver::Registry;
 use model::{HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
@@ -190,7 +190,6 @@ impl Engine {
         if decided.flow.is_none() || decided.effect.as_ref().is_some_and(|effect| !effect.poll) {
             self.progress.forget(before.uuid);
         }
-        let events = events_of(&before, &decided.node, now);
         tracing::debug!(
             node = %before.uuid,
             from = %before.provision_state,
@@ -198,10 +197,7 @@ impl Engine {
             effect = ?decided.effect.as_ref().map(|effect| &effect.action),
             "decided"
         );
-        (
-            Commit { before, after: decided.node, flow, journal, history, events, notices: Vec::new() },
-            decided.effect,
-        )
+        (Commit { flow, journal, history, ..Commit::new(before, decided.node) }, decided.effect)
     }
 
     /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.
@@ -333,32 +329,4 @@ fn flow_row(node: NodeUuid, record: &FlowRecord, now: Timestamp) -> FlowRow {
         deadline_at: open.or_else(|| record.deadline()),
         updated_at: now,
     }
-}
-
-fn events_of(before: &Node, after: &Node, now: Timestamp) -> Vec<NewEvent> {
-    let mut events = Vec::new();
-    if before.provision_state != after.provision_state {
-        events.push(NewEvent {
-            kind: "baremetal.node.provision_set".to_owned(),
-            node: Some(after.uuid),
-            payload: serde_json::json!({
-                "previous_provision_state": before.provision_state,
-                "provision_state": after.provision_state,
-                "target_provision_state": after.target_provision_state,
-                "last_error": after.last_error,
-            })
-            .to_string(),
-            at: now,
-        });
-    }
-    if before.power_state != after.power_state {
-        events.push(NewEvent {
-            kind: "baremetal.node.power_set".to_owned(),
-            node: Some(after.uuid),
-            payload: serde_json::json!({ "from_power": before.power_state, "to_power": after.power_state })
-                .to_string(),
-            at: now,
-        });
-    }
-    events
 }

@@ -50,6 +50,7 @@ pub(crate) fn update(
 /// Removes a chassis that has no nodes.
 pub(crate) fn delete(session: &mut dyn Session, uuid: ChassisUuid) -> Result<(), DbError> {
     let key = uuid.to_string();
-    record::delete::<Chassis>(session, &DELETE, &key)
+    let found = get(session, uuid)?;
+    record::delete(session, &DELETE, &key, found.as_ref())
         .or_else(|error| record::in_use_or::<Chassis>(session, key, error))
 }

@@ -3,7 +3,7 @@
 use model::Node;
 
 use crate::session::Session;
-use crate::{DbError, FlowChange, HistoryEntry, JournalWrite, NewEvent, event, flow, history, node};
+use crate::{DbError, FlowChange, HistoryEntry, JournalWrite, NewEvent, flow, history, node};
 
 /// A decision to record.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct Commit {
     pub journal: Vec<JournalWrite>,
     /// Entries for its history.
     pub history: Vec<HistoryEntry>,
-    /// Events to tell others.
+    /// Events to tell others, beside those that the change of the node is told by.
     pub events: Vec<NewEvent>,
     /// Channels and payloads of wake-ups, sent when the decision is recorded. At most 7,000 bytes each.
     pub notices: Vec<(String, String)>,
@@ -39,7 +39,7 @@ impl Commit {
     }
 }
 
-/// Records a decision. The node's row comes first (its lock orders the writers of a node), events come last.
+/// Records a decision. The node's row comes first (its lock orders the writers of a node).
 pub(crate) fn record(session: &mut dyn Session, commit: Commit) -> Result<Node, DbError> {
     let node = node::write::update(session, &commit.before, commit.after)?;
     flow::change(session, node.uuid, &commit.flow)?;
@@ -50,6 +50,6 @@ pub(crate) fn record(session: &mut dyn Session, commit: Commit) -> Result<Node, 
     for (channel, payload) in &commit.notices {
         session.notify(channel, payload)?;
     }
-    event::add(session, &commit.events)?;
+    commit.events.into_iter().for_each(|event| session.tell(event));
     Ok(node)
 }

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{Conductor, FlowId, HistoryUuid, Node, NodeUuid, Port, PortUuid, Secret, Timestamp};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::postgres::Postgres;
 use crate::session::Session;
 use crate::sqlite::Sqlite;
 use crate::{
-    Commit, ConductorHardware, DatabaseUrl, DbError, Event, FlowRow, HistoryEntry, HistoryQuery, JournalRow,
-    NewEvent, NodeKey, NodeQuery, Options, PortKey, PortQuery, Registration, Scope, User, Wakeup, account,
-    commit, conductor, event, flow, history, node, port, statement,
+    Commit, ConductorHardware, DatabaseUrl, DbError, EventPage, EventQuery, EventRetention, FlowRow,
+    HistoryEntry, HistoryQuery, JournalRow, NewEvent, NodeKey, NodeQuery, Options, PortKey, PortQuery,
+    Registration, Scope, User, Wakeup, account, commit, conductor, event, flow, history, node, port,
+    statement,
 };
 
 /// Lists that may have more rows than this are read on a thread that may block.
@@ -43,7 +44,28 @@ pub(crate) struct Shared {
     /// Statements executed so far.
     pub(crate) statements: AtomicU64,
     /// Wake-ups of committed writes.
-    pub(crate) wakeups: broadcast::Sender<Wakeup>,
+    wakeups: broadcast::Sender<Wakeup>,
+    /// Changes whenever there may be new events.
+    events: watch::Sender<u64>,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        let (wakeups, events) = (broadcast::channel(WAKEUPS).0, watch::channel(0).0);
+        Self { statements: AtomicU64::new(0), wakeups, events }
+    }
+
+    /// Passes a wake-up on to those who listen.
+    pub(crate) fn wake(&self, wakeup: Wakeup) {
+        let is_event = matches!(&wakeup, Wakeup::Notice { channel, .. } if channel == event::CHANNEL);
+        if is_event || wakeup == Wakeup::MayHaveMissed {
+            self.events.send_modify(|count| *count += 1);
+        }
+        if !is_event {
+            // Nobody listens: nobody needs to be woken.
+            let _ = self.wakeups.send(wakeup);
+        }
+    }
 }
 
 /// How many rows a read is expected to give.
@@ -64,8 +86,7 @@ impl Db {
     /// # Errors
     /// `Open`, `Unreachable`, `TooNew`, `ForeignMigration`, `Migrate`.
     pub async fn open(options: &Options) -> Result<Self, DbError> {
-        let shared =
-            Arc::new(Shared { statements: AtomicU64::new(0), wakeups: broadcast::channel(WAKEUPS).0 });
+        let shared = Arc::new(Shared::new());
         let engine = match &options.url {
             DatabaseUrl::Sqlite { path, full_sync } => {
                 Engine::Sqlite(Sqlite::open(path.clone(), *full_sync, Arc::clone(&shared)).await?)
@@ -121,6 +142,13 @@ impl Db {
         &self,
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
+        // What the operation tells of is recorded last: nothing else is waited for while others wait for the events.
+        let operation = move |session: &mut dyn Session| {
+            let value = operation(session)?;
+            let events = session.take_told();
+            event::add(session, &events)?;
+            Ok(value)
+        };
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(operation).await,
             Engine::Postgres(engine) => engine.write(operation).await,
@@ -326,12 +354,25 @@ impl Db {
 
     /// Records events that belong to no decision about a node.
     pub async fn record_events(&self, events: Vec<NewEvent>) -> Result<(), DbError> {
-        self.write(move |session| event::add(session, &events)).await
+        self.write(move |session| {
+            events.into_iter().for_each(|event| session.tell(event));
+            Ok(())
+        })
+        .await
     }
 
-    /// Events with a number above `id`, in order.
-    pub async fn events_after(&self, id: i64, limit: usize) -> Result<Vec<Event>, DbError> {
-        self.read(Size::of(limit), move |session| event::after(session, id, limit)).await
+    /// A page of events, in order.
+    ///
+    /// # Errors
+    /// `EventsGone` when some after the last one seen were dropped, `EventsAhead` when there never was such a one.
+    pub async fn events(&self, query: &EventQuery) -> Result<EventPage, DbError> {
+        let query = query.clone();
+        self.read(Size::of(query.limit), move |session| event::page(session, &query)).await
+    }
+
+    /// Changes whenever there may be new events, of this process or (PostgreSQL) of another.
+    pub fn events_changed(&self) -> watch::Receiver<u64> {
+        self.shared.events.subscribe()
     }
 
     /// The number of the newest event; 0 when there is none.
@@ -339,9 +380,10 @@ impl Db {
         self.read(Size::Point, event::last).await
     }
 
-    /// Drops events that happened before `before`; how many.
-    pub async fn prune_events(&self, before: Timestamp) -> Result<u64, DbError> {
-        self.write(move |session| event::prune(session, before)).await
+    /// Drops events that are not to be kept any longer at the time `now`; how many. Some thousands at a time: 0 says that
+    /// all is done.
+    pub async fn prune_events(&self, retention: EventRetention, now: Timestamp) -> Result<u64, DbError> {
+        self.write(move |session| event::prune(session, retention, now)).await
     }
 
     /// Sends a wake-up that belongs to no write.

@@ -81,7 +81,8 @@ pub(crate) fn update(
 
 /// Removes a deploy template with its steps.
 pub(crate) fn delete(session: &mut dyn Session, uuid: DeployTemplateUuid) -> Result<(), DbError> {
-    record::delete::<DeployTemplate>(session, &DELETE, &uuid.to_string())
+    let found = get(session, &DeployTemplateKey::Uuid(uuid))?;
+    record::delete(session, &DELETE, &uuid.to_string(), found.as_ref())
 }
 
 /// Reads the steps of `items`.

@@ -100,6 +100,27 @@ pub enum DbError {
         found: usize,
     },
 
+    /// A reader of events comes too late: some after the last one it saw were dropped.
+    #[error(
+        "events after number {after} were dropped already; the oldest number to go on from is {oldest}: read anew what you follow, then go on from there"
+    )]
+    EventsGone {
+        /// The last one it saw.
+        after: i64,
+        /// The oldest number after which nothing is missing.
+        oldest: i64,
+    },
+    /// A reader of events names one that was never there.
+    #[error(
+        "there is no event with number {after}, the newest has {newest}: the database is another one, or was restored; read anew what you follow, then go on from there"
+    )]
+    EventsAhead {
+        /// The last one it claims to have seen.
+        after: i64,
+        /// The newest there was.
+        newest: i64,
+    },
+
     // ---- the operator's
     /// The store could not be opened.
     #[error("cannot open the database {url}; {remedy}")]

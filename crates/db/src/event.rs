@@ -1,20 +1,57 @@
 //! Events: what others are told of, in one order, each with a number to resume from.
+//!
+//! An event is written in the transaction of the change that it tells of, as the last thing before the commit and one
+//! transaction at a time, so that numbers appear in order: whoever has seen an event has seen all below it, and no
+//! transaction that commits late can be skipped. Old events are dropped; up to which number is noted, so that a reader
+//! who comes too late is told so.
+
+use std::time::Duration;
 
 use model::{NodeUuid, Timestamp};
 
-use crate::DbError;
+use crate::filter::Conditions;
 use crate::session::{Cells, Param, Session, all, first};
 use crate::statement::statements;
-use crate::stored::{Stored as _, limit, text};
+use crate::stored::{Stored as _, text};
+use crate::{DbError, Scope, account};
+
+/// The channel of the wake-ups that say: there are new events.
+pub(crate) const CHANNEL: &str = "events";
+/// The setting that notes up to which number events were dropped.
+const PRUNED: &str = "events_pruned_through";
+/// Events dropped in one write at most, so that others need not wait long.
+const BATCH: i64 = 5_000;
+
+/// Who may see an event, beside those who may see everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Those who may see the event's node, as it is at the end of the transaction.
+    OfNode,
+    /// Those who act for these projects.
+    Of {
+        /// The one that owns it.
+        owner: Option<String>,
+        /// The one that leases it.
+        lessee: Option<String>,
+    },
+    /// Everybody.
+    Everybody,
+    /// Nobody else.
+    System,
+}
 
 /// An event to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
     /// As `baremetal.node.provision_set.start`.
     pub kind: String,
-    /// The node it is about.
+    /// The node it is about, or whose part it is about.
     pub node: Option<NodeUuid>,
-    /// What is told, as JSON.
+    /// The UUID of what it is about.
+    pub resource: Option<String>,
+    /// Who may see it.
+    pub whose: Whose,
+    /// What is told: JSON on one line.
     pub payload: String,
     /// When it happened.
     pub at: Timestamp,
@@ -29,51 +66,182 @@ pub struct Event {
     pub kind: String,
     /// The node it is about, which may be gone.
     pub node: Option<NodeUuid>,
+    /// The UUID of what it is about.
+    pub resource: Option<String>,
     /// What is told, as JSON.
     pub payload: String,
     /// When it happened.
     pub at: Timestamp,
 }
 
-statements! {
-    ADD = "INSERT INTO events (kind, node_uuid, payload, at) VALUES (?1, ?2, ?3, ?4)";
-    AFTER = "SELECT id, kind, node_uuid, payload, at FROM events WHERE id > ?1 ORDER BY id LIMIT ?2";
-    LAST = "SELECT MAX(id) FROM events";
-    PRUNE = "DELETE FROM events WHERE at < ?1";
+/// Which events a reader wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Who reads.
+    pub visible_to: Scope,
+    /// The number of the last one seen.
+    pub after: i64,
+    /// Beginnings of their kinds, any of them; empty: all kinds.
+    pub kinds: Vec<String>,
+    /// About this node and its parts.
+    pub node: Option<NodeUuid>,
+    /// About what has this UUID.
+    pub resource: Option<String>,
+    /// The most events on the page.
+    pub limit: usize,
 }
 
-/// Records events. The last thing an operation does.
-pub(crate) fn add(session: &mut dyn Session, events: &[NewEvent]) -> Result<(), DbError> {
-    if !events.is_empty() {
-        session.order_events()?;
+impl EventQuery {
+    /// All events after the one with this number.
+    pub fn new(visible_to: Scope, after: i64, limit: usize) -> Self {
+        Self { visible_to, after, kinds: Vec::new(), node: None, resource: None, limit }
     }
+}
+
+/// What a reader gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// The events, in order.
+    pub events: Vec<Event>,
+    /// Where to go on: everything wanted up to this number is on this page or was on one before.
+    pub cursor: i64,
+    /// Whether there may be more at once.
+    pub full: bool,
+}
+
+/// How long events are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventRetention {
+    /// Not longer than this.
+    pub age: Duration,
+    /// Not more than so many.
+    pub count: u32,
+}
+
+statements! {
+    ADD = "INSERT INTO events (kind, node_uuid, resource, payload, at, owner, lessee, public) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    ADD_OF_NODE = "INSERT INTO events (kind, node_uuid, resource, payload, at, owner, lessee) VALUES (?1, ?2, ?3, ?4, \
+        ?5, (SELECT owner FROM nodes WHERE uuid = ?2), (SELECT lessee FROM nodes WHERE uuid = ?2))";
+    LAST = "SELECT MAX(id) FROM events";
+    /// Times need not grow with the numbers: what is younger stays, whatever its number.
+    OLD = "SELECT MAX(id) FROM events WHERE at < ?1";
+    FIRST = "SELECT MIN(id) FROM events";
+    PRUNE = "DELETE FROM events WHERE id <= ?1";
+}
+
+/// Records events. The last thing a transaction does.
+pub(crate) fn add(session: &mut dyn Session, events: &[NewEvent]) -> Result<(), DbError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    session.order_events()?;
     for event in events {
-        let params = [text(&event.kind), event.node.param(), text(&event.payload), event.at.param()];
+        let resource = event.resource.param();
+        let (kind, node) = (text(&event.kind), event.node.param());
+        let (payload, at) = (text(&event.payload), event.at.param());
+        if event.whose == Whose::OfNode {
+            session.execute((&ADD_OF_NODE).into(), &[kind, node, resource, payload, at])?;
+            continue;
+        }
+        let (owner, lessee) = match &event.whose {
+            Whose::Of { owner, lessee } => (owner.param(), lessee.param()),
+            _ => (Param::Null, Param::Null),
+        };
+        let public = Param::Int((event.whose == Whose::Everybody).into());
+        let params = [kind, node, resource, payload, at, owner, lessee, public];
         session.execute((&ADD).into(), &params)?;
     }
-    Ok(())
+    session.notify(CHANNEL, "")
 }
 
-/// Events with a number above `id`, in order.
-pub(crate) fn after(session: &mut dyn Session, id: i64, rows: usize) -> Result<Vec<Event>, DbError> {
-    all(session, &AFTER, &[Param::Int(id), limit(rows)], |row| {
+/// A page of events.
+pub(crate) fn page(session: &mut dyn Session, query: &EventQuery) -> Result<EventPage, DbError> {
+    // Asked first: what comes up in between is on the page.
+    let newest = last(session)?;
+    if query.after > newest {
+        return Err(DbError::EventsAhead { after: query.after, newest });
+    }
+    let mut wanted = Conditions::visible_to(&query.visible_to, seen_by);
+    let after = wanted.bind(Param::Int(query.after));
+    wanted.and(&format!("id > {after}"));
+    wanted.equals("node_uuid", query.node.as_ref());
+    wanted.equals("resource", query.resource.as_ref());
+    let kinds: Vec<String> = query
+        .kinds
+        .iter()
+        .map(|prefix| {
+            let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
+            let (length, prefix) = (wanted.bind(Param::Int(length)), wanted.bind(text(prefix)));
+            format!("substr(kind, 1, {length}) = {prefix}")
+        })
+        .collect();
+    if !kinds.is_empty() {
+        wanted.and(&kinds.join(" OR "));
+    }
+    let select = "SELECT id, kind, node_uuid, resource, payload, at FROM events";
+    let (statement, params) = wanted.page(select, "id", false, query.limit);
+    let events = all(session, &statement, &params, |row| {
         let mut cells = Cells::new(row);
         Ok(Event {
             id: cells.take()?,
             kind: cells.take()?,
             node: cells.take()?,
+            resource: cells.take()?,
             payload: cells.take()?,
             at: cells.take()?,
         })
-    })
+    })?;
+    // Asked last: if something was dropped while the page was read, it may be missing on it.
+    let pruned = pruned(session)?;
+    if query.after < pruned {
+        return Err(DbError::EventsGone { after: query.after, oldest: pruned });
+    }
+    let full = events.len() >= query.limit;
+    let seen = events.last().map_or(query.after, |event| event.id);
+    Ok(EventPage { events, cursor: if full { seen } else { seen.max(newest) }, full })
 }
 
-/// The number of the newest event; 0 when there is none.
+/// The number of the newest event there was; 0 when there was none.
 pub(crate) fn last(session: &mut dyn Session) -> Result<i64, DbError> {
-    Ok(first(session, &LAST, &[], |row| row.take::<Option<i64>>(0))?.flatten().unwrap_or(0))
+    let newest = first(session, &LAST, &[], |row| row.take::<Option<i64>>(0))?.flatten();
+    match newest {
+        Some(newest) => Ok(newest),
+        None => pruned(session),
+    }
 }
 
-/// Drops events older than `before`; how many.
-pub(crate) fn prune(session: &mut dyn Session, before: Timestamp) -> Result<u64, DbError> {
-    session.execute((&PRUNE).into(), &[before.param()])
+/// Drops a batch of what is kept no longer; how many. 0 when nothing is left to do.
+pub(crate) fn prune(
+    session: &mut dyn Session,
+    retention: EventRetention,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let age = i64::try_from(retention.age.as_micros()).unwrap_or(i64::MAX);
+    let before = Timestamp::from_micros(now.as_micros().saturating_sub(age));
+    let highest = |session: &mut dyn Session, statement, params: &[Param<'_>]| {
+        Ok::<_, DbError>(first(session, statement, params, |row| row.take::<Option<i64>>(0))?.flatten())
+    };
+    let Some(oldest) = highest(session, &FIRST, &[])? else { return Ok(0) };
+    let too_old = highest(session, &OLD, &[before.param()])?.unwrap_or(0);
+    // Numbers have gaps, so that some fewer than the most may be left.
+    let too_many = last(session)? - i64::from(retention.count);
+    let through = too_old.max(too_many).min(oldest - 1 + BATCH);
+    if through < oldest {
+        return Ok(0);
+    }
+    let dropped = session.execute((&PRUNE).into(), &[Param::Int(through)])?;
+    account::put_setting(session, PRUNED, &through.to_string())?;
+    Ok(dropped)
+}
+
+/// Up to which number events were dropped.
+fn pruned(session: &mut dyn Session) -> Result<i64, DbError> {
+    let noted = account::get_setting(session, PRUNED)?;
+    Ok(noted.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// What a project may see.
+fn seen_by(project: &str) -> String {
+    format!("owner = {project} OR lessee = {project} OR public = 1")
 }

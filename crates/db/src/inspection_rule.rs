@@ -58,5 +58,6 @@ pub(crate) fn update(
 
 /// Removes a rule.
 pub(crate) fn delete(session: &mut dyn Session, uuid: InspectionRuleUuid) -> Result<(), DbError> {
-    record::delete::<InspectionRule>(session, &DELETE, &uuid.to_string())
+    let found = get(session, uuid)?;
+    record::delete(session, &DELETE, &uuid.to_string(), found.as_ref())
 }

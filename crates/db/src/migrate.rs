@@ -30,6 +30,7 @@ macro_rules! migrations {
 migrations! {
     1 "0001_nodes_ports_conductors_flows"
     2 "0002_remaining_resources"
+    3 "0003_events_for_whom"
 }
 
 /// Where applied migrations are noted. The same text for both engines.

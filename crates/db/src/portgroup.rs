@@ -127,6 +127,7 @@ pub(crate) fn update(
 /// Removes a portgroup that has no ports.
 pub(crate) fn delete(session: &mut dyn Session, uuid: PortgroupUuid) -> Result<(), DbError> {
     let key = uuid.to_string();
-    record::delete::<Portgroup>(session, &DELETE, &key)
+    let found = get(session, &PortgroupKey::Uuid(uuid), &Scope::All)?;
+    record::delete(session, &DELETE, &key, found.as_ref())
         .or_else(|error| record::in_use_or::<Portgroup>(session, key, error))
 }

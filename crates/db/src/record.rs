@@ -13,6 +13,7 @@ use crate::scope::{Seen, restricted};
 use crate::session::{Param, Row, Session, all, first};
 use crate::statement::{Statement, placeholders};
 use crate::stored::Stored as _;
+use crate::told::{Done, Told, tell};
 use crate::{DbError, Scope};
 
 /// A column that callers may change.
@@ -164,7 +165,7 @@ pub(crate) fn list<T: Record + Sorted>(
 }
 
 /// Inserts an item as given; its number is set.
-pub(crate) fn create<T: Record>(
+pub(crate) fn create<T: Record + Told>(
     session: &mut dyn Session,
     insert: &'static Statement,
     mut item: T,
@@ -177,11 +178,16 @@ pub(crate) fn create<T: Record>(
         .ok_or(DbError::Closed)?;
     drop(params);
     item.enter(id);
+    tell(session, Done::Created, &item);
     Ok(item)
 }
 
 /// Writes what differs between `before` and `after`, if nobody wrote the row since `before` was read.
-pub(crate) fn update<T: Record>(session: &mut dyn Session, before: &T, mut after: T) -> Result<T, DbError> {
+pub(crate) fn update<T: Record + Told>(
+    session: &mut dyn Session,
+    before: &T,
+    mut after: T,
+) -> Result<T, DbError> {
     // Later than the last write even when the clock stands or is set back: it is what the next write is checked by.
     let (created, changed) = before.times();
     let updated = Timestamp::now().max(changed.unwrap_or(created).plus(Duration::from_micros(1)));
@@ -206,6 +212,7 @@ pub(crate) fn update<T: Record>(session: &mut dyn Session, before: &T, mut after
         .map_err(|error| error.with_value(|field| taken(&after, field)).about(T::NOUN))?;
     drop(params);
     if written > 0 {
+        tell(session, Done::Updated, &after);
         return Ok(after);
     }
     let what = T::NOUN;
@@ -216,15 +223,19 @@ pub(crate) fn update<T: Record>(session: &mut dyn Session, before: &T, mut after
     })
 }
 
-/// Removes the row with this UUID.
-pub(crate) fn delete<T: Record>(
+/// Removes the row with this UUID; `found` is the item as it was.
+pub(crate) fn delete<T: Record + Told>(
     session: &mut dyn Session,
     statement: &'static Statement,
     key: &str,
+    found: Option<&T>,
 ) -> Result<(), DbError> {
-    match session.execute(statement.into(), &[crate::stored::text(key)])? {
-        0 => Err(DbError::NotFound { what: T::NOUN, key: key.to_owned() }),
-        _ => Ok(()),
+    match (session.execute(statement.into(), &[crate::stored::text(key)])?, found) {
+        (0, _) | (_, None) => Err(DbError::NotFound { what: T::NOUN, key: key.to_owned() }),
+        (_, Some(item)) => {
+            tell(session, Done::Deleted, item);
+            Ok(())
+        }
     }
 }
 

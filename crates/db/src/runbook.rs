@@ -96,7 +96,8 @@ pub(crate) fn update(
 
 /// Removes a runbook with its steps.
 pub(crate) fn delete(session: &mut dyn Session, uuid: RunbookUuid) -> Result<(), DbError> {
-    record::delete::<Runbook>(session, &DELETE, &uuid.to_string())
+    let found = get(session, &RunbookKey::Uuid(uuid), &Scope::All)?;
+    record::delete(session, &DELETE, &uuid.to_string(), found.as_ref())
 }
 
 /// Reads the steps of `items`.

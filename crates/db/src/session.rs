@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::DbError;
 use crate::statement::Text;
 use crate::stored::Stored;
+use crate::{DbError, NewEvent};
 
 /// A value bound to a statement.
 #[derive(Clone, PartialEq)]
@@ -123,6 +123,12 @@ pub(crate) trait Session {
 
     /// Sends a wake-up when, and only when, the transaction commits.
     fn notify(&mut self, channel: &str, payload: &str) -> Result<(), DbError>;
+
+    /// Keeps an event until the operation has succeeded; then it is recorded, in the same transaction.
+    fn tell(&mut self, event: NewEvent);
+
+    /// The events kept so far, which are forgotten.
+    fn take_told(&mut self) -> Vec<NewEvent>;
 
     /// Until the end of this transaction nobody else commits events, so that their numbers appear in order. To be
     /// called last, and before the insertion.

@@ -71,5 +71,6 @@ pub(crate) fn update(
 
 /// Removes a volume connector.
 pub(crate) fn delete(session: &mut dyn Session, uuid: VolumeConnectorUuid) -> Result<(), DbError> {
-    record::delete::<VolumeConnector>(session, &DELETE, &uuid.to_string())
+    let found = get(session, uuid, &Scope::All)?;
+    record::delete(session, &DELETE, &uuid.to_string(), found.as_ref())
 }

@@ -71,5 +71,6 @@ pub(crate) fn update(
 
 /// Removes a volume target.
 pub(crate) fn delete(session: &mut dyn Session, uuid: VolumeTargetUuid) -> Result<(), DbError> {
-    record::delete::<VolumeTarget>(session, &DELETE, &uuid.to_string())
+    let found = get(session, uuid, &Scope::All)?;
+    record::delete(session, &DELETE, &uuid.to_string(), found.as_ref())
 }

@@ -15,6 +15,7 @@ mod offer;
 mod record;
 mod request;
 mod step;
+mod told;
 mod transitions;
 
 pub use decide::{
@@ -29,4 +30,5 @@ pub use offer::{OfferedStep, StepArgument};
 pub use record::{FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
 pub use request::{Refusal, check, perform, perform_power};
 pub use step::{Action, AgentStep, NetworkChange, OnRestart, PlannedStep, StepList};
+pub use told::{Status, told_as};
 pub use transitions::{TRANSITIONS, allowed_from, next_state};

@@ -8,6 +8,7 @@ use model::{Node, NodeUuid, Timestamp, Trait};
 use super::columns::COLUMNS;
 use crate::DbError;
 use crate::filter::Conditions;
+use crate::told::{Done, tell, tell_node};
 use crate::session::{Param, Session, first};
 use crate::statement::{insert_rows, placeholders, statements};
 use crate::stored::{Stored as _, text};
@@ -35,6 +36,7 @@ pub(crate) fn create(session: &mut dyn Session, mut node: Node) -> Result<Node, 
         .ok_or(DbError::Closed)?;
     node.id = id;
     node.traits = change_traits(session, id, &BTreeSet::new(), &node.traits)?;
+    tell(session, Done::Created, &node);
     Ok(node)
 }
 
@@ -70,6 +72,7 @@ pub(crate) fn update(session: &mut dyn Session, before: &Node, mut after: Node) 
     drop(params);
     let had: BTreeSet<&Trait> = before.traits.iter().collect();
     after.traits = change_traits(session, before.id, &had, &after.traits)?;
+    tell_node(session, before, &after);
     Ok(after)
 }
 
@@ -77,7 +80,10 @@ pub(crate) fn update(session: &mut dyn Session, before: &Node, mut after: Node) 
 pub(crate) fn delete(session: &mut dyn Session, node: &Node) -> Result<(), DbError> {
     match session.execute((&DELETE).into(), &[node.uuid.param(), node.revision.param()])? {
         0 => Err(lost(session, node.uuid)?),
-        _ => Ok(()),
+        _ => {
+            tell(session, Done::Deleted, node);
+            Ok(())
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::scope::of_nodes;
 use crate::session::{Cells, Param, Row, Session, all, first};
 use crate::statement::{placeholders, statements};
 use crate::stored::Stored as _;
+use crate::told::{Done, tell};
 use crate::{DbError, PortKey, PortQuery, Scope};
 
 struct Column {
@@ -95,6 +96,7 @@ pub(crate) fn create(session: &mut dyn Session, mut port: Port) -> Result<Port, 
         .map_err(|error| error.with_value(|field| taken(&port, field)).about("port"))?
         .ok_or(DbError::Closed)?;
     port.id = id;
+    tell(session, Done::Created, &port);
     Ok(port)
 }
 
@@ -133,14 +135,19 @@ pub(crate) fn update(session: &mut dyn Session, before: &Port, mut after: Port) 
         let there = first(session, &EXISTS, &[before.uuid.param()], |_| Ok(()))?.is_some();
         return Err(if there { DbError::Conflict { what, key } } else { DbError::NotFound { what, key } });
     }
+    tell(session, Done::Updated, &after);
     Ok(after)
 }
 
 /// Removes a port.
 pub(crate) fn delete(session: &mut dyn Session, uuid: PortUuid) -> Result<(), DbError> {
-    match session.execute((&DELETE).into(), &[uuid.param()])? {
-        0 => Err(DbError::NotFound { what: "port", key: uuid.to_string() }),
-        _ => Ok(()),
+    let found = get(session, &PortKey::Uuid(uuid), &Scope::All)?;
+    match (session.execute((&DELETE).into(), &[uuid.param()])?, found) {
+        (0, _) | (_, None) => Err(DbError::NotFound { what: "port", key: uuid.to_string() }),
+        (_, Some(port)) => {
+            tell(session, Done::Deleted, &port);
+            Ok(())
+        }
     }
 }
 

@@ -77,16 +77,14 @@ async fn listen(
                 match ready.take() {
                     // The opener went away.
                     Some(ready) => { let _ = ready.send(Ok(())); }
-                    // Nobody listens: nobody needs to look.
-                    None => { let _ = shared.wakeups.send(Wakeup::MayHaveMissed); }
+                    None => shared.wake(Wakeup::MayHaveMissed),
                 }
             }
             message = messages.next() => match message {
                 Some(Ok(AsyncMessage::Notification(notification))) => {
                     let (channel, payload) = notification.payload().split_once('\n').unwrap_or_default();
                     let (channel, payload) = (channel.to_owned(), payload.to_owned());
-                    // Nobody listens: nobody needs to be woken.
-                    let _ = shared.wakeups.send(Wakeup::Notice { channel, payload });
+                    shared.wake(Wakeup::Notice { channel, payload });
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(classify(error, "LISTEN")),

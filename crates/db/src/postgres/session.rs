@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::classify;
-use crate::DbError;
 use crate::db::Shared;
 use crate::session::{Cell, Param, Row, Session};
 use crate::statement::Text;
+use crate::{DbError, NewEvent};
 
 /// The channel that carries all wake-ups; the payload begins with the channel of the caller.
 pub(super) const CHANNEL: &str = "wrought";
@@ -27,11 +27,12 @@ pub(super) struct PostgresSession<'c> {
     client: &'c ClientWrapper,
     shared: &'c Shared,
     in_transaction: bool,
+    told: Vec<NewEvent>,
 }
 
 impl<'c> PostgresSession<'c> {
     pub(super) fn new(runtime: &'c Handle, client: &'c ClientWrapper, shared: &'c Shared) -> Self {
-        Self { runtime, client, shared, in_transaction: false }
+        Self { runtime, client, shared, in_transaction: false, told: Vec::new() }
     }
 
     /// Begins or ends a transaction.
@@ -95,6 +96,14 @@ impl Session for PostgresSession<'_> {
             })
             .map(|_| ())
             .map_err(|error| classify(error, "pg_notify"))
+    }
+
+    fn tell(&mut self, event: NewEvent) {
+        self.told.push(event);
+    }
+
+    fn take_told(&mut self) -> Vec<NewEvent> {
+        std::mem::take(&mut self.told)
     }
 
     fn order_events(&mut self) -> Result<(), DbError> {

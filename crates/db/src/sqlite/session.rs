@@ -6,20 +6,21 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql};
 
 use super::connection::classify;
-use crate::DbError;
 use crate::session::{Cell, Param, Row, Session};
 use crate::statement::Text;
+use crate::{DbError, NewEvent};
 
 /// A connection for the length of one operation.
 pub(super) struct SqliteSession<'c> {
     connection: &'c Connection,
     executed: &'c AtomicU64,
     notices: Vec<(String, String)>,
+    told: Vec<NewEvent>,
 }
 
 impl<'c> SqliteSession<'c> {
     pub(super) fn new(connection: &'c Connection, executed: &'c AtomicU64) -> Self {
-        Self { connection, executed, notices: Vec::new() }
+        Self { connection, executed, notices: Vec::new(), told: Vec::new() }
     }
 
     /// The wake-ups of the operation, to be sent after the commit.
@@ -70,6 +71,14 @@ impl Session for SqliteSession<'_> {
         crate::wakeup::check(channel, payload)?;
         self.notices.push((channel.to_owned(), payload.to_owned()));
         Ok(())
+    }
+
+    fn tell(&mut self, event: NewEvent) {
+        self.told.push(event);
+    }
+
+    fn take_told(&mut self) -> Vec<NewEvent> {
+        std::mem::take(&mut self.told)
     }
 
     fn order_events(&mut self) -> Result<(), DbError> {

@@ -170,8 +170,7 @@ fn commit_group(connection: &Connection, group: Vec<Box<dyn Job>>, shared: &Shar
         let failure = failure.or(ended.err());
         if failure.is_none() {
             for (channel, payload) in notices {
-                // Nobody listens: nobody needs to be woken.
-                let _ = shared.wakeups.send(Wakeup::Notice { channel, payload });
+                shared.wake(Wakeup::Notice { channel, payload });
             }
         }
         // Those that failed by themselves are answered now, too: what they ran into may have been undone.
@@ -235,13 +234,11 @@ struct BrokenOff;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
-
     use super::*;
     use crate::account;
 
     fn shared() -> Arc<Shared> {
-        Arc::new(Shared { statements: AtomicU64::new(0), wakeups: tokio::sync::broadcast::channel(8).0 })
+        Arc::new(Shared::new())
     }
 
     fn connection(path: &std::path::Path) -> Connection {

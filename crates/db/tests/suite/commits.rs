@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use db::{
     Commit, Db, DbError, FlowChange, FlowRow, HISTORY_PER_NODE, HistoryQuery, JournalWrite, NewEvent, Scope,
-    Wakeup,
+    Wakeup, Whose,
 };
 use model::{FlowId, HistoryUuid, Node, NodeUuid, ProvisionState, Secret, Timestamp};
 
+use crate::events::told;
 use crate::fixtures::{bare, store, time};
 use crate::nodes::entry;
 
@@ -33,7 +34,8 @@ fn intent(flow: FlowId, seq: i64) -> JournalWrite {
 }
 
 fn event(kind: &str, node: Option<NodeUuid>) -> NewEvent {
-    NewEvent { kind: kind.to_owned(), node, payload: r#"{"a": 1}"#.to_owned(), at: time(20) }
+    let payload = r#"{"a": 1}"#.to_owned();
+    NewEvent { kind: kind.to_owned(), node, resource: None, whose: Whose::System, payload, at: time(20) }
 }
 
 fn whole(before: &Node) -> (Commit, FlowRow) {
@@ -74,9 +76,12 @@ pub(crate) async fn a_decision_is_recorded_whole(db: Db) {
     newest_first.reverse();
     assert_eq!(newest_first, journal);
     assert_eq!(db.history(&history(before.uuid)).await.unwrap(), entries);
-    let events = db.events_after(0, 10).await.unwrap();
-    assert_eq!(events.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(), ["one", "two"]);
-    assert_eq!(events[0].node, Some(before.uuid));
+    let events = told(&db).await;
+    assert_eq!(
+        events.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(),
+        ["baremetal.node.create.end", "baremetal.node.provision_set.start", "one", "two"]
+    );
+    assert_eq!(events[2].node, Some(before.uuid));
 
     // The flow goes on, then ends.
     let mut commit = Commit::new(after.clone(), after);
@@ -115,7 +120,7 @@ pub(crate) async fn a_refused_decision_leaves_nothing(db: Db) {
     assert_eq!(db.flow_of(stale.uuid).await.unwrap(), None);
     assert!(db.journal(stale.uuid, 10).await.unwrap().is_empty());
     assert!(db.history(&history(stale.uuid)).await.unwrap().is_empty());
-    assert!(db.events_after(0, 10).await.unwrap().is_empty());
+    assert_eq!(told(&db).await.len(), 1, "that the node was made");
 }
 
 pub(crate) async fn flows_come_due(db: Db) {
@@ -191,50 +196,6 @@ pub(crate) async fn history_is_paged_and_bounded(db: Db) {
     let query = HistoryQuery { marker: Some(HistoryUuid::random()), ..history(node.uuid) };
     assert!(matches!(db.history(&query).await, Err(DbError::MarkerNotFound { .. })));
     assert_eq!(db.history(&history(other.uuid)).await.unwrap().len(), 1);
-}
-
-/// Whoever follows the events sees each once, and in order, while many write them.
-pub(crate) async fn events_are_numbered_in_order(db: Db) {
-    assert_eq!(db.last_event().await.unwrap(), 0);
-    let writers: Vec<_> = (0..16)
-        .map(|writer| {
-            let db = db.clone();
-            tokio::spawn(async move {
-                for index in 0..10 {
-                    let pair = vec![event(&format!("{writer}.{index}.a"), None), event("b", None)];
-                    db.record_events(pair).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    let mut seen: Vec<String> = Vec::new();
-    let mut last = 0;
-    loop {
-        // Asked first: what is there when all have written is all there will be.
-        let finished = writers.iter().all(tokio::task::JoinHandle::is_finished);
-        let events = db.events_after(last, 50).await.unwrap();
-        if finished && events.is_empty() {
-            break;
-        }
-        for event in events {
-            assert!(event.id > last);
-            last = event.id;
-            seen.push(event.kind);
-        }
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(seen.len(), 320, "one that follows misses nothing");
-    for writer in writers {
-        writer.await.unwrap();
-    }
-    assert_eq!(db.last_event().await.unwrap(), last);
-    assert!(db.events_after(last, 1).await.unwrap().is_empty());
-    let mut firsts: Vec<_> = seen.iter().filter(|kind| *kind != "b").collect();
-    firsts.sort();
-    firsts.dedup();
-    assert_eq!(firsts.len(), 160);
-    assert_eq!(db.prune_events(time(20)).await.unwrap(), 0);
-    assert_eq!(db.prune_events(time(21)).await.unwrap(), 320);
 }
 
 pub(crate) async fn wake_ups_follow_the_commit(db: Db) {

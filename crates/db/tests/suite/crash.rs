@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use db::{Commit, DatabaseUrl, Db, NewEvent, Options, Scope};
+use db::{Commit, DatabaseUrl, Db, NewEvent, Options, Scope, Whose};
 use hostcmd::Command;
 use model::{Node, NodeUuid};
 
+use crate::events::told;
 use crate::fixtures::{bare, everything, time};
 
 /// Names the file to the child.
@@ -42,8 +43,16 @@ async fn write_for_ever(db: Db, mut node: Node) {
         after.lease_epoch += 1;
         let mut commit = Commit::new(node, after);
         let uuid = commit.before.uuid;
-        commit.events =
-            vec![NewEvent { kind: "k".to_owned(), node: Some(uuid), payload: String::new(), at: time(1) }];
+        let payload = "{}".to_owned();
+        let event = NewEvent {
+            kind: "k".to_owned(),
+            node: Some(uuid),
+            resource: None,
+            whose: Whose::OfNode,
+            payload,
+            at: time(1),
+        };
+        commit.events = vec![event];
         node = db.commit(commit).await.unwrap();
         // One call of write(2): a line is whole or not there.
         let line = format!("\nanswered {} {}\n", node.uuid, node.lease_epoch);
@@ -66,12 +75,12 @@ async fn a_killed_process_loses_nothing_it_was_answered() {
         let answered = answered(&std::fs::read_to_string(&log).unwrap());
         assert!(answered.values().sum::<i64>() > 0);
         let db = open(&path).await;
-        let events = db.events_after(0, usize::MAX).await.unwrap();
+        let events = told(&db).await;
         for (uuid, epoch) in answered {
             let node = db.get_node(&uuid.into(), &Scope::All).await.unwrap().unwrap();
             assert!(node.lease_epoch >= epoch, "{uuid}: {} < {epoch}", node.lease_epoch);
             assert!(node.lease_epoch <= epoch + 1, "one write at most was not answered");
-            let told = events.iter().filter(|event| event.node == Some(uuid)).count();
+            let told = events.iter().filter(|event| event.kind == "k" && event.node == Some(uuid)).count();
             assert_eq!(i64::try_from(told).unwrap(), node.lease_epoch, "an event for every write");
         }
         db.close().await;

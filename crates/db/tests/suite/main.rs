@@ -6,6 +6,7 @@
 mod commits;
 mod conductors;
 mod crash;
+mod events;
 mod fixtures;
 mod nodes;
 mod paging;
@@ -98,9 +99,17 @@ cases! {
         flows_come_due
         the_journal_is_bounded
         history_is_paged_and_bounded
-        events_are_numbered_in_order
         wake_ups_follow_the_commit
         users_and_settings;
+    events:
+        each_change_of_a_part_is_told
+        each_change_of_a_node_is_told
+        each_field_that_callers_set_is_told
+        a_refused_write_is_not_told
+        filters_select
+        a_project_sees_its_own
+        what_is_dropped_is_said
+        readers_that_come_and_go_see_each_once;
     conductors:
         a_conductor_registers_and_leaves
         hardware_is_what_online_conductors_offer

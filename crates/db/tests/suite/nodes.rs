@@ -381,7 +381,7 @@ pub(crate) async fn a_request_costs_few_statements(db: Db) {
     let mut after = nodes[0].clone();
     after.description = None;
     db.update_node(&nodes[0], after).await.unwrap();
-    assert_eq!(spent(), 1, "a change");
+    assert_eq!(spent(), 2, "a change and its event");
 }
 
 pub(crate) async fn thirty_two_writers_lose_nothing(db: Db) {

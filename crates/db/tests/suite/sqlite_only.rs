@@ -16,6 +16,12 @@ async fn open(path: &Path) -> Result<Db, DbError> {
     Db::open(&Options::new(DatabaseUrl::sqlite(path))).await
 }
 
+/// Every migration was applied, once.
+fn assert_all_applied(path: &Path) {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap().count();
+    assert_eq!(applied(path), (1..=i64::try_from(files).unwrap()).collect::<Vec<_>>());
+}
+
 fn applied(path: &Path) -> Vec<i64> {
     let connection = Connection::open(path).unwrap();
     let mut statement = connection.prepare("SELECT version FROM schema_migrations ORDER BY version").unwrap();
@@ -27,7 +33,7 @@ async fn a_new_file_gets_every_migration_and_is_private() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new.db");
     open(&path).await.unwrap().close().await;
-    assert_eq!(applied(&path), [1, 2]);
+    assert_all_applied(&path);
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 
@@ -57,7 +63,7 @@ async fn a_file_of_version_1_is_brought_up_to_date_with_its_rows() {
     let node = db.get_node(&NodeKey::Name("old".to_owned()), &Scope::All).await.unwrap().unwrap();
     assert_eq!((node.revision, node.driver_info.as_str()), (3, "{}"));
     db.close().await;
-    assert_eq!(applied(&path), [1, 2]);
+    assert_all_applied(&path);
 }
 
 #[tokio::test]
@@ -68,7 +74,7 @@ async fn a_newer_file_is_refused() {
     let tamper = |statement: &str| Connection::open(&path).unwrap().execute_batch(statement).unwrap();
     tamper("INSERT INTO schema_migrations VALUES (99, 'future', 'x')");
     let error = open(&path).await.unwrap_err();
-    assert!(matches!(error, DbError::TooNew { found: 99, known: 2 }));
+    assert!(matches!(error, DbError::TooNew { found: 99, .. }));
     assert!(error.to_string().contains("run the newer program"), "{error}");
     tamper(
         "DELETE FROM schema_migrations WHERE version = 99; UPDATE schema_migrations SET checksum = 'y' WHERE version = 1",
@@ -93,7 +99,7 @@ async fn many_may_open_a_new_file_at_once() {
     for db in opening {
         db.await.unwrap().close().await;
     }
-    assert_eq!(applied(&path), [1, 2]);
+    assert_all_applied(&path);
     let db = open(&path).await.unwrap();
     assert_eq!(db.list_nodes(&crate::fixtures::everything()).await.unwrap().len(), 6);
     db.close().await;
