@@ -8,10 +8,10 @@ use model::{Node, NodeUuid, Timestamp, Trait};
 use super::columns::COLUMNS;
 use crate::DbError;
 use crate::filter::Conditions;
-use crate::told::{Done, tell, tell_node};
 use crate::session::{Param, Session, first};
 use crate::statement::{insert_rows, placeholders, statements};
 use crate::stored::{Stored as _, text};
+use crate::told::{Done, tell, tell_node};
 
 statements! {
     INSERT = {
