@@ -54,7 +54,7 @@ pub use node_states::{NODE_STATES, write_node_states};
 pub use notification::{
     CHASSIS_CRUD, DEPLOY_TEMPLATE_CRUD, INSPECTION_RULE_CRUD, NODE_CORRECTED_POWER, NODE_CRUD, NODE_PAYLOAD,
     NODE_SET_POWER, NODE_SET_PROVISION, PORT_CRUD, PORTGROUP_CRUD, Payload, RUNBOOK_CRUD,
-    VOLUME_CONNECTOR_CRUD, VOLUME_TARGET_CRUD,
+    VOLUME_CONNECTOR_CRUD, VOLUME_TARGET_CRUD, redacted,
 };
 pub use patch::{Operation, Patch, PatchOp};
 pub use port::{PORT, check_port};

@@ -9,9 +9,11 @@ use model::{
     VolumeTarget,
 };
 
+use serde_json::Value;
+
 use crate::{
-    CHASSIS, Context, DEPLOY_TEMPLATE, INSPECTION_RULE, NODE, PORT, PORTGROUP, RUNBOOK, Resource,
-    VOLUME_CONNECTOR, VOLUME_TARGET, Writer,
+    CHASSIS, Context, DEPLOY_TEMPLATE, INSPECTION_RULE, NODE, PORT, PORTGROUP, RUNBOOK, Resource, Shown,
+    VOLUME_CONNECTOR, VOLUME_TARGET, Writer, shown,
 };
 
 /// A kind of payload.
@@ -154,6 +156,7 @@ impl<T> Payload<T> {
             version: Version::MAX,
             now: epoch,
             reveal: false,
+            shown: &Shown::default(),
             conductor_of: &nobody,
             alive_since: epoch,
         };
@@ -179,4 +182,30 @@ impl<T> Payload<T> {
         // Strings have no raw line ends; those between the members of stored objects mean nothing.
         String::from_utf8(out.into_bytes()).unwrap_or_default().replace(['\n', '\r'], " ")
     }
+}
+
+/// A payload as those are told who are shown less of nodes than everything; `owner` and `lessee` are those of the time.
+/// `None` when they are shown all of it.
+pub fn redacted(payload: &str, shown: &Shown, owner: Option<&str>, lessee: Option<&str>) -> Option<String> {
+    let last_error = format!("\"{}\"", shown::LAST_ERROR);
+    let hidden: Vec<(&str, &str)> = [
+        ("driver_info", &shown.driver_info, shown::DRIVER_INFO),
+        ("driver_internal_info", &shown.driver_internal_info, shown::DRIVER_INTERNAL_INFO),
+        ("last_error", &shown.last_error, last_error.as_str()),
+    ]
+    .into_iter()
+    .filter(|(_, scope, _)| !scope.admits(owner, lessee))
+    .map(|(name, _, instead)| (name, instead))
+    .collect();
+    if hidden.is_empty() {
+        return None;
+    }
+    let mut value: Value = serde_json::from_str(payload).ok()?;
+    let data = value.get_mut("ironic_object.data")?.as_object_mut()?;
+    for (name, instead) in hidden {
+        if let Some(member) = data.get_mut(name) {
+            *member = serde_json::from_str(instead).unwrap_or_default();
+        }
+    }
+    Some(value.to_string())
 }

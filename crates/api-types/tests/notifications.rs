@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::{
     CHASSIS_CRUD, DEPLOY_TEMPLATE_CRUD, INSPECTION_RULE_CRUD, NODE_CORRECTED_POWER, NODE_CRUD, NODE_PAYLOAD,
-    NODE_SET_POWER, NODE_SET_PROVISION, PORT_CRUD, PORTGROUP_CRUD, Payload, RUNBOOK_CRUD,
-    VOLUME_CONNECTOR_CRUD, VOLUME_TARGET_CRUD,
+    NODE_SET_POWER, NODE_SET_PROVISION, PORT_CRUD, PORTGROUP_CRUD, Payload, RUNBOOK_CRUD, Shown,
+    VOLUME_CONNECTOR_CRUD, VOLUME_TARGET_CRUD, redacted,
 };
-use model::{JsonObject, MacAddr, Node, Port, Timestamp};
+use model::{JsonObject, MacAddr, Node, Port, Scope, Stake, Timestamp};
 use serde_json::Value;
 
 const CONTRACT: &str = include_str!("../../../contract/extra/notification_payloads.tsv");
@@ -83,4 +83,22 @@ fn only_what_is_not_kept_is_null() {
     assert_eq!(value["ironic_object.data"]["node_uuid"], port.node_uuid.to_string());
     assert_eq!(value["ironic_object.data"]["address"], "02:02:02:02:02:02");
     assert_eq!(value["ironic_object.data"]["portgroup_uuid"], Value::Null);
+}
+
+#[test]
+fn who_is_shown_less_is_told_less() {
+    let mut node = Node::new("ipmi", Timestamp::from_micros(0));
+    node.driver_info = JsonObject::parse(r#"{"ipmi_address": "192.0.2.1"}"#).unwrap();
+    node.last_error = Some("the cable is out".to_owned());
+    let payload = NODE_CRUD.json(&node, &[]);
+    assert_eq!(redacted(&payload, &Shown::default(), None, None), None);
+    let own = || Scope::Has(Stake::Owner, "p".to_owned());
+    let shown = Shown { driver_info: own(), last_error: own(), ..Shown::default() };
+    assert_eq!(redacted(&payload, &shown, Some("p"), None), None);
+    let less = redacted(&payload, &shown, Some("q"), Some("p")).unwrap();
+    assert!(!less.contains("192.0.2.1") && !less.contains("cable"), "{less}");
+    let data = &serde_json::from_str::<Value>(&less).unwrap()["ironic_object.data"];
+    assert!(data["driver_info"]["content"].as_str().unwrap().contains("node:get:driver_info"));
+    assert!(data["last_error"].as_str().unwrap().contains("node:get:last_error"));
+    assert_eq!(data["uuid"], node.uuid.to_string());
 }

@@ -68,6 +68,10 @@ pub struct Event {
     pub node: Option<NodeUuid>,
     /// The UUID of what it is about.
     pub resource: Option<String>,
+    /// The project that owned it then.
+    pub owner: Option<String>,
+    /// The project that leased it then.
+    pub lessee: Option<String>,
     /// What is told, as JSON.
     pub payload: String,
     /// When it happened.
@@ -119,10 +123,10 @@ pub struct EventRetention {
 }
 
 statements! {
-    ADD = "INSERT INTO events (kind, node_uuid, resource, payload, at, owner, lessee, public) \
+    ADD = "INSERT INTO events (kind, node_uuid, resource, payload, at, owner, lessee, audience) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    ADD_OF_NODE = "INSERT INTO events (kind, node_uuid, resource, payload, at, owner, lessee) VALUES (?1, ?2, ?3, ?4, \
-        ?5, (SELECT owner FROM nodes WHERE uuid = ?2), (SELECT lessee FROM nodes WHERE uuid = ?2))";
+    ADD_OF_NODE = "INSERT INTO events (kind, node_uuid, resource, payload, at, audience, owner, lessee) VALUES \
+        (?1, ?2, ?3, ?4, ?5, 0, (SELECT owner FROM nodes WHERE uuid = ?2), (SELECT lessee FROM nodes WHERE uuid = ?2))";
     LAST = "SELECT MAX(id) FROM events";
     /// Times need not grow with the numbers: what is younger stays, whatever its number.
     OLD = "SELECT MAX(id) FROM events WHERE at < ?1";
@@ -148,8 +152,12 @@ pub(crate) fn add(session: &mut dyn Session, events: &[NewEvent]) -> Result<(), 
             Whose::Of { owner, lessee } => (owner.param(), lessee.param()),
             _ => (Param::Null, Param::Null),
         };
-        let public = Param::Int((event.whose == Whose::Everybody).into());
-        let params = [kind, node, resource, payload, at, owner, lessee, public];
+        let audience = Param::Int(match event.whose {
+            Whose::OfNode | Whose::Of { .. } => 0,
+            Whose::Everybody => 1,
+            Whose::System => 2,
+        });
+        let params = [kind, node, resource, payload, at, owner, lessee, audience];
         session.execute((&ADD).into(), &params)?;
     }
     session.notify(CHANNEL, "")
@@ -162,7 +170,7 @@ pub(crate) fn page(session: &mut dyn Session, query: &EventQuery) -> Result<Even
     if query.after > newest {
         return Err(DbError::EventsAhead { after: query.after, newest });
     }
-    let mut wanted = Conditions::visible_to(&query.visible_to, seen_by);
+    let mut wanted = Conditions::seen_by(&query.visible_to, or_everybody);
     let after = wanted.bind(Param::Int(query.after));
     wanted.and(&format!("id > {after}"));
     wanted.equals("node_uuid", query.node.as_ref());
@@ -179,7 +187,7 @@ pub(crate) fn page(session: &mut dyn Session, query: &EventQuery) -> Result<Even
     if !kinds.is_empty() {
         wanted.and(&kinds.join(" OR "));
     }
-    let select = "SELECT id, kind, node_uuid, resource, payload, at FROM events";
+    let select = "SELECT id, kind, node_uuid, resource, owner, lessee, payload, at FROM events";
     let (statement, params) = wanted.page(select, "id", false, query.limit);
     let events = all(session, &statement, &params, |row| {
         let mut cells = Cells::new(row);
@@ -188,6 +196,8 @@ pub(crate) fn page(session: &mut dyn Session, query: &EventQuery) -> Result<Even
             kind: cells.take()?,
             node: cells.take()?,
             resource: cells.take()?,
+            owner: cells.take()?,
+            lessee: cells.take()?,
             payload: cells.take()?,
             at: cells.take()?,
         })
@@ -241,7 +251,7 @@ fn pruned(session: &mut dyn Session) -> Result<i64, DbError> {
     Ok(noted.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// What a project may see.
-fn seen_by(project: &str) -> String {
-    format!("owner = {project} OR lessee = {project} OR public = 1")
+/// What those see who do not see everything.
+fn or_everybody(condition: &str) -> String {
+    format!("audience = 1 OR (audience = 0 AND ({condition}))")
 }

@@ -1,7 +1,8 @@
--- Events say what they are about and who may see them: system callers see all, others what `owner`, `lessee` or `public`
--- say. Kept with the event, because nodes change hands and go away.
+-- Events say what they are about and who may see them: who sees everything sees all; others what is for everybody (1), or
+-- what their part as `owner` or `lessee` shows (0), never what is for the whole system alone (2). Kept with the event,
+-- because nodes change hands and go away.
 ALTER TABLE events ADD COLUMN resource TEXT COLLATE "C";
 ALTER TABLE events ADD COLUMN owner TEXT COLLATE "C";
 ALTER TABLE events ADD COLUMN lessee TEXT COLLATE "C";
-ALTER TABLE events ADD COLUMN public SMALLINT NOT NULL DEFAULT 0 CHECK (public IN (0, 1));
+ALTER TABLE events ADD COLUMN audience SMALLINT NOT NULL DEFAULT 2 CHECK (audience IN (0, 1, 2));
 CREATE INDEX events_node_uuid_id_index ON events (node_uuid, id);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use db::{Db, DbError, Event, EventQuery, EventRetention, NewEvent, Scope, Whose};
 use model::{
     BootMode, Chassis, DeployTemplate, Fault, InspectionRule, InterfaceKind, JsonList, Lease, Node, NodeUuid,
-    PlannedStep, Port, Portgroup, PowerState, PowerTarget, ProvisionState, Runbook, Timestamp, Trait,
+    PlannedStep, Port, Portgroup, PowerState, PowerTarget, ProvisionState, Runbook, Stake, Timestamp, Trait,
     VolumeConnector, VolumeTarget,
 };
 use serde_json::Value;
@@ -275,7 +275,7 @@ pub(crate) async fn a_project_sees_its_own(db: Db) {
         let page = db.events(&EventQuery::new(scope, 0, 100)).await.unwrap();
         page.events.iter().map(|event| event.kind.replace("baremetal.", "")).collect::<Vec<_>>()
     };
-    let project = |name: &str| Scope::Project(name.to_owned());
+    let project = |name: &str| Scope::project(name);
     assert_eq!(seen_by(Scope::All).await.len(), 7);
     let own = ["node.create.end", "port.create.end", "runbook.create.end", "node.delete.end"];
     assert_eq!(seen_by(project("lessee")).await, own, "also what is gone");
@@ -285,6 +285,12 @@ pub(crate) async fn a_project_sees_its_own(db: Db) {
         "its own runbook, too"
     );
     assert_eq!(seen_by(project("stranger")).await, ["runbook.create.end"]);
+    let others = Scope::HasNot(Stake::Owner, "owner".to_owned());
+    assert_eq!(
+        seen_by(others).await,
+        ["node.create.end", "runbook.create.end"],
+        "the node without an owner, never what is for the system alone"
+    );
 }
 
 /// Drops until nothing is left to drop.
