@@ -115,7 +115,7 @@ impl Schema {
             Self::Part(table, names) => fields_document(&part(*table, names), |row| row.read, false),
             Self::New(table) => reference("new_", *table),
             Self::Changes(table) => reference("patch_of_", *table),
-            Self::Page(key, table) => page_document(key, reference("", *table)),
+            Self::Page(key, table) => page_document(key, &reference("", *table)),
         }
     }
 
@@ -240,7 +240,7 @@ fn fields_document(rows: &[Row], since: fn(&Row) -> Option<u16>, creation: bool)
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
-fn page_document(key: &str, item: Value) -> Value {
+fn page_document(key: &str, item: &Value) -> Value {
     json!({
         "type": "object",
         "properties": {key: {"type": "array", "items": item}, "next": {"type": "string", "format": "uri"}},

@@ -50,7 +50,8 @@ pub(crate) fn kind_of(value: &Value) -> &'static str {
 /// Whether `value` has the type `json`, and what such a value is called.
 pub(crate) fn fits(json: Json, value: &Value) -> (bool, &'static str) {
     match json {
-        Json::Text => (value.is_string(), "a string"),
+        // Not every store can hold the character NUL.
+        Json::Text => (value.as_str().is_some_and(|text| !text.contains('\0')), "a string without NUL"),
         Json::Uuid => (
             value.as_str().is_some_and(|text| Uuid::parse_str(text).is_ok()),
             "a UUID such as 1be26c0b-03f2-4d2e-ae87-c02d7f33c123",
@@ -61,9 +62,10 @@ pub(crate) fn fits(json: Json, value: &Value) -> (bool, &'static str) {
         ),
         Json::Flag => (flag(value).is_some(), "true or false"),
         Json::Object => (value.is_object(), "an object"),
-        Json::Texts => {
-            (value.as_array().is_some_and(|list| list.iter().all(Value::is_string)), "a list of strings")
-        }
+        Json::Texts => (
+            value.as_array().is_some_and(|list| list.iter().all(|item| fits(Json::Text, item).0)),
+            "a list of strings",
+        ),
         Json::List(_) => (value.is_array(), "a list"),
         Json::Integer => (integer(value).is_some(), "a whole number"),
         Json::Time | Json::Links | Json::LinkLists => (false, "nothing: it cannot be set"),

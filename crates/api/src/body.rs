@@ -1,5 +1,7 @@
 //! Request bodies: read within limits, checked for depth, parsed.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::StatusCode;
@@ -34,6 +36,14 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
         return Err(ApiError::body(StatusCode::BAD_REQUEST, text));
     }
     Ok(bytes)
+}
+
+/// What is said of a body that did not come in time.
+pub(crate) fn too_slow(deadline: Duration) -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_TIMEOUT,
+        format!("The body did not come within {} s.", deadline.as_secs()),
+    )
 }
 
 /// Whether JSON text nests deeper than `limit`; other text is judged as if it were JSON.

@@ -110,7 +110,7 @@ impl IntoResponse for ApiError {
             Shape::Flat => flat_fault(status, &self.text),
         };
         let mut response = (self.status, [(CONTENT_TYPE, "application/json")], body).into_response();
-        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+        if matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
             // The rest of the body is not read, so the connection cannot be used again: clients have to know.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

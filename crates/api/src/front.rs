@@ -1,6 +1,7 @@
 //! What every request passes: identity, version, route, deadline, and the headers of every answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api_types::basic_auth_error;
 use axum::Router;
@@ -96,14 +97,15 @@ async fn run(
             .into_response();
     }
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    if let Some(operation) = &row.operation
-        && let Err(error) = query.check_row(operation, known.version)
-    {
+    if let Err(error) = check(row, &params, &query, known.version) {
         return error.into_response();
     }
-    let body = match body::read(payload, body::limit_of(row.path)).await {
-        Ok(body) => body,
-        Err(error) => return error.into_response(),
+    let deadline = state.options.request_deadline;
+    let body = body::read(payload, body::limit_of(row.path));
+    let body = match tokio::time::timeout(deadline, body).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return error.into_response(),
+        Err(_) => return body::too_slow(deadline).into_response(),
     };
     let request = Request {
         row,
@@ -117,7 +119,25 @@ async fn run(
         query,
         body,
     };
-    (row.handler)(request).await.into_response()
+    in_time(deadline, (row.handler)(request)).await
+}
+
+/// Refuses what no handler has to look at.
+fn check(row: &Route, params: &RawPathParams, query: &Query, version: Version) -> Result<(), ApiError> {
+    if params.iter().any(|(_, value)| value.contains('\0')) {
+        return Err(ApiError::bad_request("The path holds the character NUL."));
+    }
+    query.check_text()?;
+    row.operation.as_ref().map_or(Ok(()), |operation| query.check_row(operation, version))
+}
+
+/// The answer, or 503 when it takes too long.
+async fn in_time(deadline: Duration, answer: impl Future<Output = impl IntoResponse>) -> Response {
+    match tokio::time::timeout(deadline, answer).await {
+        Ok(answer) => answer.into_response(),
+        Err(_) => ApiError::unavailable(format!("The request was not done within {} s.", deadline.as_secs()))
+            .into_response(),
+    }
 }
 
 /// Whether a version that lacks the route is told so in the manner of routing: so it is for collections below others,
@@ -139,13 +159,9 @@ async fn front(state: Arc<ApiState>, inner: Router, request: HttpRequest) -> Res
     let began = tokio::time::Instant::now();
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
     let negotiated = negotiated(request.headers(), state.options.max_version);
-    let deadline = state.options.request_deadline;
     let answer = answer(&state, inner, request, &negotiated).instrument(span.clone());
-    let answer = tokio::time::timeout(deadline, answer);
-    let mut response = answer.await.unwrap_or_else(|_| {
-        ApiError::unavailable(format!("The request was not done within {} s.", deadline.as_secs()))
-            .into_response()
-    });
+    // Who calls, the body and the work each have the deadline; together they cannot take more.
+    let mut response = in_time(state.options.request_deadline.saturating_mul(3), answer).await;
     let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros());
     span.in_scope(|| tracing::info!(status, micros, "answered"));
     // What routing refuses never came to know its version.
@@ -175,9 +191,13 @@ async fn answer(
     let caller = if path::is_public(&path) {
         Caller::public()
     } else {
-        match state.authenticator.authenticate(request.headers()).await {
-            Ok(caller) => caller,
-            Err(refusal) => return refused(&refusal),
+        let deadline = state.options.request_deadline;
+        match tokio::time::timeout(deadline, state.authenticator.authenticate(request.headers())).await {
+            Ok(Ok(caller)) => caller,
+            Ok(Err(refusal)) => return refused(&refusal),
+            Err(_) => {
+                return ApiError::unavailable("Who calls could not be found out in time.").into_response();
+            }
         }
     };
     if let Err(error) = negotiated {

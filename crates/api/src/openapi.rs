@@ -1,4 +1,4 @@
-//! The API as an OpenAPI 3.1 document, made of the rows that requests are checked by.
+//! The API as a document in the form of `OpenAPI` 3.1, made of the rows that requests are checked by.
 
 use std::sync::LazyLock;
 

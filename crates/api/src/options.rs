@@ -15,7 +15,7 @@ pub struct Options {
     pub max_limit: usize,
     /// The newest version on offer; older than the newest one while a site is being upgraded.
     pub max_version: Version,
-    /// When a request is given up (503).
+    /// When a request is given up: so long its body may take (408), and so long its work (503).
     pub request_deadline: Duration,
     /// How long to wait before a locked node is looked at again; the third time it is refused (409).
     pub lock_retry: Duration,

@@ -17,6 +17,14 @@ impl Query {
         Self(url::form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
     }
 
+    /// Refuses the character NUL, which not every store can look for.
+    pub(crate) fn check_text(&self) -> Result<(), ApiError> {
+        match self.0.iter().find(|(_, value)| value.contains('\0')) {
+            Some((name, value)) => Err(wrong(name, "text without NUL", value)),
+            None => Ok(()),
+        }
+    }
+
     /// Checks that every parameter is one that `operation` asks for, of its kind, and that `version` has it.
     pub(crate) fn check_row(&self, operation: &Operation, version: Version) -> Result<(), ApiError> {
         for (name, value) in &self.0 {

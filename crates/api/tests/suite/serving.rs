@@ -10,13 +10,13 @@ use tokio::task::JoinHandle;
 
 use crate::fixture::Site;
 
-struct Server {
-    address: std::net::SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-async fn start(site: &Site, limits: ServeLimits) -> Server {
+pub(crate) async fn start(site: &Site, limits: ServeLimits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -31,7 +31,7 @@ async fn start(site: &Site, limits: ServeLimits) -> Server {
 }
 
 /// Sends `text` and reads until the server closes.
-async fn exchange(server: &Server, text: &[u8]) -> String {
+pub(crate) async fn exchange(server: &Server, text: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(text).await.unwrap();
     let mut answer = Vec::new();
