@@ -74,7 +74,8 @@ enforced! {
     GET "/v1/nodes/{node_ident}/states" "node:get", "node:get_states";
     PUT "/v1/nodes/{node_ident}/states/power" "node:get", "node:set_power_state";
     PUT "/v1/nodes/{node_ident}/states/provision" "node:get", "node:set_provision_state" sometimes
-        "node:set_provision_state:clean_steps", "node:set_provision_state:service_steps";
+        "node:set_provision_state:clean_steps", "node:set_provision_state:service_steps",
+        "runbook:get", "runbook:use";
     PUT "/v1/nodes/{node_ident}/states/raid" "node:get", "node:set_raid_state";
     PUT "/v1/nodes/{node_ident}/states/boot_mode" "node:get", "node:set_boot_mode";
     PUT "/v1/nodes/{node_ident}/states/secure_boot" "node:get", "node:set_secure_boot";

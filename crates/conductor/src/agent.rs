@@ -217,12 +217,16 @@ impl Engine {
         let token = new_token();
         let uuid = node.uuid;
         let turn = self
-            .turn(uuid, |mut node, flow, _| {
+            .turn(uuid, |mut node, flow, world| {
                 // Two who ask at once: the first to be stored wins, the other gets the mask.
-                if node.driver_internal_info.get_str("agent_secret_token").is_none() {
-                    node.driver_internal_info.set("agent_secret_token", json!(token));
+                if node.driver_internal_info.get_str("agent_secret_token").is_some() {
+                    return Ok(Decision::rest(node, flow));
                 }
-                Ok(Decision::rest(node, flow))
+                node.driver_internal_info.set("agent_secret_token", json!(token));
+                Ok(match flow {
+                    Some(flow) => decide(node, flow, Input::LookedUp, world),
+                    None => Decision::rest(node, None),
+                })
             })
             .await;
         let (node, _) = turn.map_err(|error| request_error(uuid, error))?;

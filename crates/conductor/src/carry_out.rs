@@ -14,6 +14,9 @@ impl Engine {
             Ok(drivers) => drivers,
             Err(error) => return Outcome::Failed(StepError::new(ErrorCode::DriverInfo, error.to_string())),
         };
+        if let Action::RunOnChildren { list, only } = &effect.action {
+            return self.run_on_children(node, effect.step.as_ref(), *list, only).await;
+        }
         match attempt(&drivers, node, effect).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::Failed(error.into_step_error()),
@@ -44,12 +47,25 @@ async fn attempt(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Outco
             drivers.network.change(node, change).await?;
             Outcome::done()
         }
+        Action::Inspect => match &drivers.inspect {
+            Some(inspect) => observed(inspect.inspect(node).await?),
+            None => {
+                let text = "the node's inspect_interface cannot inspect.";
+                Outcome::Failed(StepError::new(ErrorCode::DriverInfo, text))
+            }
+        },
         Action::PrepareImage => observed(drivers.deploy.prepare_image(node).await?),
         Action::RunStep { list, .. } | Action::AwaitStep { list, .. } => {
             driver_step(drivers, node, list, &effect).await?
         }
         // The core settles these without an effect.
-        Action::Boot(_) | Action::ForgetAgent | Action::AwaitAgent => Outcome::done(),
+        Action::Boot(_)
+        | Action::ForgetAgent
+        | Action::AwaitAgent
+        | Action::AwaitHeartbeat
+        | Action::AwaitInspection
+        | Action::Hold
+        | Action::Pause { .. } => Outcome::done(),
         _ => ask_agent(drivers, node, effect).await?,
     })
 }
@@ -98,6 +114,7 @@ async fn ask_agent(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Out
         (Action::FetchAgentSteps(list), _) => AgentCall::Steps(list),
         (Action::RunAgentStep(list), Some(step)) if effect.poll => AgentCall::Ask(list, step),
         (Action::RunAgentStep(list), Some(step)) => AgentCall::Run(list, step),
+        (Action::FinalizeRescue, _) => AgentCall::FinalizeRescue,
         (Action::InstallBootloader, _) => AgentCall::InstallBootloader,
         (Action::AgentSync, _) => AgentCall::Sync,
         (Action::AgentPowerOff, _) => AgentCall::PowerOff,

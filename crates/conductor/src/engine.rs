@@ -75,6 +75,29 @@ impl Plans for NodePlans<'_> {
         self.engine.registry.drivers(node).map(|drivers| drivers.deploy.clean_steps(node)).unwrap_or_default()
     }
 
+    fn service(&self, node: &Node) -> Vec<PlannedStep> {
+        self.engine
+            .registry
+            .drivers(node)
+            .map(|drivers| drivers.deploy.service_steps(node))
+            .unwrap_or_default()
+    }
+
+    fn rescue(&self, node: &Node) -> Vec<PlannedStep> {
+        let rescue = self.engine.registry.drivers(node).ok().and_then(|drivers| drivers.rescue);
+        rescue.map(|rescue| rescue.rescue_steps(node)).unwrap_or_default()
+    }
+
+    fn unrescue(&self, node: &Node) -> Vec<PlannedStep> {
+        let rescue = self.engine.registry.drivers(node).ok().and_then(|drivers| drivers.rescue);
+        rescue.map(|rescue| rescue.unrescue_steps(node)).unwrap_or_default()
+    }
+
+    fn inspect(&self, node: &Node) -> Vec<PlannedStep> {
+        let inspect = self.engine.registry.drivers(node).ok().and_then(|drivers| drivers.inspect);
+        inspect.map(|inspect| inspect.steps(node)).unwrap_or_default()
+    }
+
     fn cleans(&self, node: &Node) -> bool {
         node.automated_clean.unwrap_or(self.engine.options.automated_clean)
     }
@@ -82,7 +105,13 @@ impl Plans for NodePlans<'_> {
     fn offered(&self, node: &Node, list: StepList) -> Vec<OfferedStep> {
         let Ok(drivers) = self.engine.registry.drivers(node) else { return Vec::new() };
         let all = drivers.steps.values().flat_map(|steps| steps.offered(node));
-        all.filter(|step| step.list == list).collect()
+        let priority = |step: &OfferedStep| {
+            let label = format!("{}.{}", step.interface, step.step);
+            self.engine.options.step_priorities.get(&label).copied().filter(|_| list == StepList::Clean)
+        };
+        all.filter(|step| step.list == list)
+            .map(|step| OfferedStep { priority: priority(&step).unwrap_or(step.priority), ..step })
+            .collect()
     }
 }
 

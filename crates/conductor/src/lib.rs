@@ -5,13 +5,17 @@
 
 mod agent;
 mod carry_out;
+mod children;
 mod engine;
 mod gate;
 mod machine;
 mod options;
+mod orphans;
 mod request;
+mod rescue_password;
 mod service;
 mod timer;
+mod wish;
 
 pub use options::Options;
 pub use service::{Conductor, StartError};

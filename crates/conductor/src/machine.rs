@@ -71,6 +71,12 @@ impl Engine {
                     InterfaceKind::Boot => verdict(drivers.boot.validate(&node)),
                     InterfaceKind::Deploy => verdict(drivers.deploy.validate(&node)),
                     InterfaceKind::Network => verdict(drivers.network.validate(&node)),
+                    InterfaceKind::Inspect if drivers.inspect.is_some() => {
+                        verdict(drivers.inspect.as_ref().map_or(Ok(()), |inspect| inspect.validate(&node)))
+                    }
+                    InterfaceKind::Rescue if drivers.rescue.is_some() => {
+                        verdict(drivers.rescue.as_ref().map_or(Ok(()), |rescue| rescue.validate(&node)))
+                    }
                     other => unsupported(other),
                 };
                 (kind, verdict)

@@ -1,5 +1,6 @@
 //! Settings of a conductor.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use provision::Policy;
@@ -19,6 +20,8 @@ pub struct Options {
     pub require_agent_tls: bool,
     /// Whether nodes are cleaned when they become available, where the node itself does not say.
     pub automated_clean: bool,
+    /// Priorities in automated cleaning that replace those of drivers, by `interface.step`; 0 switches a step off.
+    pub step_priorities: BTreeMap<String, i64>,
     /// How many effects may be under way at once.
     pub max_effects: usize,
 }
@@ -32,6 +35,7 @@ impl Default for Options {
             heartbeat_timeout: Duration::from_mins(5),
             require_agent_tls: true,
             automated_clean: true,
+            step_priorities: BTreeMap::new(),
             max_effects: 1000,
         }
     }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use conductor_api::{ProvisionArgs, RequestError};
 use driver::{DriverError, Drivers, Retry};
-use model::{Node, NodeUuid, PowerState, PowerTarget};
-use provision::{FsmEvent, Refusal, Verb, check, perform, perform_power};
-use serde_json::Value;
+use model::{Node, NodeUuid, PowerState, PowerTarget, Secret};
+use provision::{AUTOMATIC_LESSEE, FsmEvent, Refusal, Verb, check, perform, perform_power};
 
 use crate::agent::request_error;
 use crate::engine::Engine;
+use crate::rescue_password;
+use crate::wish::instance_traits;
 
 /// How long a soft power off may take where the caller does not say, in seconds.
 const SOFT_POWER_OFF_LIMIT: u32 = 600;
@@ -19,12 +20,12 @@ const SOFT_POWER_OFF_LIMIT: u32 = 600;
 fn refused(refusal: &Refusal) -> RequestError {
     let text = refusal.to_string();
     match refusal {
-        Refusal::WrongState { .. } | Refusal::Maintenance { .. } | Refusal::Retired { .. } => {
-            RequestError::Invalid(text)
-        }
+        Refusal::WrongState { .. }
+        | Refusal::Maintenance { .. }
+        | Refusal::Retired { .. }
+        | Refusal::Steps { .. } => RequestError::Invalid(text),
         Refusal::Protected { .. } => RequestError::Forbidden(text),
-        Refusal::Unsupported { .. } => RequestError::Unsupported(text),
-        Refusal::Busy { .. } => RequestError::Conflict(text),
+        Refusal::Busy { .. } | Refusal::InMaintenance { .. } => RequestError::Conflict(text),
     }
 }
 
@@ -38,12 +39,26 @@ pub(crate) fn driver_failed(error: &DriverError) -> RequestError {
 }
 
 /// Puts what the caller sent along into the node.
-fn store_arguments(node: &mut Node, verb: Verb, args: &ProvisionArgs) {
-    if matches!(verb.event(), FsmEvent::Deploy | FsmEvent::Rebuild)
-        && let Some(drive) = &args.configdrive
-    {
-        node.instance_info.set("configdrive", drive.clone());
+fn store_arguments(node: &mut Node, verb: Verb, args: &ProvisionArgs, password_hash: Option<&str>) {
+    if matches!(verb.event(), FsmEvent::Deploy | FsmEvent::Rebuild) {
+        if let Some(drive) = &args.configdrive {
+            node.instance_info.set("configdrive", drive.clone());
+        }
+        if let (None, Some(project)) = (&node.lessee, node.instance_info.get_str("project_id")) {
+            node.lessee = Some(project);
+            node.driver_internal_info.set(AUTOMATIC_LESSEE, true.into());
+        }
     }
+    if let Some(hash) = password_hash {
+        node.instance_info.set("hashed_rescue_password", hash.into());
+    }
+}
+
+/// Hashes the password of a rescue, off the runtime: it takes milliseconds of computing.
+async fn hashed(password: Option<&Secret>) -> Result<Option<String>, RequestError> {
+    let Some(password) = password.cloned() else { return Ok(None) };
+    let hash = tokio::task::spawn_blocking(move || rescue_password::hash(password.expose())).await;
+    hash.map(Some).map_err(|error| RequestError::Internal(format!("the password cannot be hashed: {error}")))
 }
 
 impl Engine {
@@ -53,12 +68,16 @@ impl Engine {
         verb: Verb,
         args: ProvisionArgs,
     ) -> Result<(), RequestError> {
+        let (node, _) = self.load(uuid).await.map_err(|error| request_error(uuid, error))?;
+        let wish = self.wish(&node, verb, &args).await?;
+        let hash = hashed(args.rescue_password.as_ref()).await?;
         let turn = self
             .turn(uuid, |mut node, flow, world| {
                 check(&node, flow.as_ref(), verb).map_err(|refusal| refused(&refusal))?;
-                store_arguments(&mut node, verb, &args);
+                store_arguments(&mut node, verb, &args, hash.as_deref());
                 self.validate_for(&node, verb)?;
-                let mut decided = perform(node, flow, verb, world).map_err(|refusal| refused(&refusal))?;
+                let mut decided =
+                    perform(node, flow, verb, &wish, world).map_err(|refusal| refused(&refusal))?;
                 if let Some(note) = decided.notes.first_mut()
                     && let Some(user) = &args.user
                 {
@@ -75,24 +94,42 @@ impl Engine {
 
     /// What can be known to fail is refused at once, before the node moves.
     fn validate_for(&self, node: &Node, verb: Verb) -> Result<(), RequestError> {
-        let begins = matches!(verb.event(), FsmEvent::Deploy | FsmEvent::Rebuild | FsmEvent::Provide)
-            || (verb == Verb::Manage && node.provision_state == model::ProvisionState::Enroll);
-        if !begins {
+        let verifies = verb == Verb::Manage && node.provision_state == model::ProvisionState::Enroll;
+        if matches!(verb, Verb::Abort | Verb::Unhold | Verb::Deleted | Verb::Undeploy)
+            || (verb == Verb::Manage && !verifies)
+        {
             return Ok(());
         }
         let drivers = self.drivers(node)?;
         let failed = |what: &str, error: &DriverError| {
             RequestError::Invalid(format!("Failed to validate {what} of node {}: {error}", node.uuid))
         };
+        let lacks = |what: &str| {
+            RequestError::Unsupported(format!(
+                "Node {} cannot do '{verb}': its {what}_interface is {}.",
+                node.uuid,
+                what.parse().ok().and_then(|kind| node.interfaces.get(kind)).unwrap_or("not set")
+            ))
+        };
         drivers.power.validate(node).map_err(|error| failed("power", &error))?;
+        let network = || drivers.network.validate(node).map_err(|error| failed("network", &error));
         match verb.event() {
             FsmEvent::Deploy | FsmEvent::Rebuild => {
                 validate_traits(node)?;
                 drivers.boot.validate(node).map_err(|error| failed("boot", &error))?;
-                drivers.network.validate(node).map_err(|error| failed("network", &error))?;
+                network()?;
                 drivers.deploy.validate(node).map_err(|error| failed("deploy", &error))
             }
-            FsmEvent::Provide => drivers.network.validate(node).map_err(|error| failed("network", &error)),
+            FsmEvent::Provide | FsmEvent::Clean | FsmEvent::Service => network(),
+            FsmEvent::Inspect => {
+                let inspect = drivers.inspect.ok_or_else(|| lacks("inspect"))?;
+                inspect.validate(node).map_err(|error| failed("inspect", &error))
+            }
+            FsmEvent::Rescue | FsmEvent::Unrescue => {
+                network()?;
+                let rescue = drivers.rescue.ok_or_else(|| lacks("rescue"))?;
+                rescue.validate(node).map_err(|error| failed("rescue", &error))
+            }
             _ => Ok(()),
         }
     }
@@ -120,7 +157,7 @@ impl Engine {
                         node.uuid
                     )));
                 }
-                perform_power(node, flow.as_ref(), target, limit, world).map_err(|refusal| refused(&refusal))
+                perform_power(node, flow, target, limit, world).map_err(|refusal| refused(&refusal))
             })
             .await;
         let (node, effect) = turn.map_err(|error| request_error(uuid, error))?;
@@ -132,11 +169,10 @@ impl Engine {
 
 /// Traits asked for by the instance must be the node's.
 fn validate_traits(node: &Node) -> Result<(), RequestError> {
-    let wanted =
-        node.instance_info.get("traits").and_then(|value| value.as_array().cloned()).unwrap_or_default();
+    let wanted = instance_traits(node);
     let missing: Vec<&str> = wanted
         .iter()
-        .filter_map(Value::as_str)
+        .map(String::as_str)
         .filter(|name| !node.traits.iter().any(|known| known.as_str() == *name))
         .collect();
     if missing.is_empty() {

@@ -1,6 +1,6 @@
 //! A conductor as the rest of the process sees it: start, stop, and the requests of the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ impl Conductor {
             hostname = conductor.engine.options.hostname,
             "conductor started"
         );
+        let driven: HashSet<NodeUuid> = flows.iter().map(|row| row.node).collect();
+        conductor.engine.fail_orphans(&driven).await.map_err(StartError::Flows)?;
         for row in flows {
             conductor.engine.drive(row.node, Input::Restarted);
         }

@@ -7,9 +7,11 @@ mod rig;
 use std::time::Duration;
 
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};
+use db::NodeKey;
 use model::{MacAddr, PowerState, PowerTarget, ProvisionState as S, Secret};
 use provision::{ErrorCode, Verb};
 use rig::{Knobs, Rig};
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_life() {
@@ -156,5 +158,179 @@ async fn what_cannot_work_is_refused_before_the_node_moves() {
     let unknown =
         rig.conductor().provision(model::NodeUuid::random(), Verb::Manage, ProvisionArgs::default()).await;
     assert!(matches!(unknown.unwrap_err(), RequestError::NotFound(_)));
+    rig.stop().await;
+}
+
+fn steps(verb: Verb, list: &Value) -> ProvisionArgs {
+    let list = list.as_array().cloned();
+    match verb {
+        Verb::Clean => ProvisionArgs { clean_steps: list, ..ProvisionArgs::default() },
+        Verb::Service => ProvisionArgs { service_steps: list, ..ProvisionArgs::default() },
+        _ => ProvisionArgs { deploy_steps: list, ..ProvisionArgs::default() },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_verb_of_a_life() {
+    let rig = Rig::start(Knobs::default()).await;
+    rig.ask(Verb::Manage, S::Manageable).await;
+    rig.ask(Verb::Inspect, S::Manageable).await;
+    let node = rig.node().await;
+    assert_eq!(node.properties.get_str("cpu_arch").as_deref(), Some("x86_64"));
+    assert!(
+        node.inspection_finished_at >= node.inspection_started_at && node.inspection_started_at.is_some()
+    );
+    rig.ask(Verb::Adopt, S::Active).await;
+    let password = Some(Secret::new("open sesame"));
+    let args = ProvisionArgs { rescue_password: password, ..ProvisionArgs::default() };
+    rig.request_with(Verb::Rescue, args).await.unwrap();
+    let node = rig.until(S::Rescue).await;
+    assert!(node.instance_info.is_empty(), "nothing of the password is left");
+    assert_eq!(rig.machine().rescued.as_deref().map(|hash| &hash[..3]), Some("$5$"));
+    rig.ask(Verb::Unrescue, S::Active).await;
+    rig.ask(Verb::Deleted, S::Available).await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_of_drivers_and_of_the_agent_in_the_callers_order() {
+    let rig = Rig::start(Knobs::default()).await;
+    rig.set_state(S::Manageable).await;
+    let list = json!([
+        { "interface": "vendor", "step": "slow", "order": 2 },
+        { "interface": "vendor", "step": "note", "args": { "word": "first" }, "order": 1 },
+        { "interface": "deploy", "step": "erase_devices_metadata", "order": 3 },
+        { "interface": "power", "step": "hold", "order": 4 },
+    ]);
+    rig.request_with(Verb::Clean, steps(Verb::Clean, &list)).await.unwrap();
+    let node = rig.until(S::CleanHold).await;
+    assert_eq!(node.target_provision_state, Some(S::Manageable));
+    assert_eq!(node.driver_internal_info.get("task"), None, "what was remembered of the task is forgotten");
+    assert_eq!(rig.machine().erasures, 1);
+    // A hold outlives the service.
+    let rig = rig.reborn().await;
+    assert_eq!(rig.node().await.provision_state, S::CleanHold);
+    rig.ask(Verb::Unhold, S::Manageable).await;
+    assert_eq!(rig.machine().notes, [(rig.uuid, "first".to_owned())]);
+    let history = rig.history().await;
+    assert!(history.iter().any(|line| line.contains("step vendor.slow started")), "{history:?}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_are_refused_before_the_node_moves() {
+    let rig = Rig::start(Knobs::default()).await;
+    rig.set_state(S::Active).await;
+    for (list, code) in [
+        (json!([{ "interface": "vendor", "step": "note" }]), "E0404"),
+        (json!([{ "interface": "vendor", "step": "note", "args": { "word": "x", "y": 1 } }]), "E0404"),
+    ] {
+        let error = rig.request_with(Verb::Service, steps(Verb::Service, &list)).await.unwrap_err();
+        assert!(matches!(&error, RequestError::Invalid(text) if text.contains(code)), "{error}");
+    }
+    assert_eq!(rig.node().await.provision_state, S::Active);
+    let list = json!([{ "interface": "vendor", "step": "note", "args": { "word": "serviced" } }]);
+    rig.request_with(Verb::Service, steps(Verb::Service, &list)).await.unwrap();
+    rig.until_true(|node| node.provision_state == S::Active, "active").await;
+    assert_eq!(rig.machine().notes.len(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_of_the_instances_traits_join_its_deployment() {
+    let rig = Rig::start(Knobs::default()).await;
+    let before = rig.node().await;
+    let mut after = before.clone();
+    after.provision_state = S::Available;
+    after.traits = vec!["CUSTOM_NOTED".parse().unwrap()];
+    after.instance_info.set("traits", json!(["CUSTOM_NOTED"]));
+    after.instance_info.set("project_id", json!("their-project"));
+    rig.db().update_node(&before, after).await.unwrap();
+    let mut template = model::DeployTemplate::new("CUSTOM_NOTED", model::Timestamp::now());
+    let args = model::JsonObject::parse(r#"{"word": "template"}"#).unwrap();
+    template.steps = vec![model::PlannedStep {
+        interface: "vendor".to_owned(),
+        step: "note".to_owned(),
+        args,
+        priority: 150,
+    }];
+    rig.db().create_deploy_template(template).await.unwrap();
+    rig.ask(Verb::Active, S::Active).await;
+    assert_eq!(rig.machine().notes, [(rig.uuid, "template".to_owned())]);
+    assert_eq!(rig.node().await.lessee.as_deref(), Some("their-project"));
+    rig.ask(Verb::Deleted, S::Available).await;
+    assert_eq!(rig.node().await.lessee, None, "the lease ends with the instance");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_reach_the_children_of_a_node() {
+    let rig = Rig::start(Knobs::default()).await;
+    rig.set_state(S::Manageable).await;
+    let parent = rig.node().await;
+    let mut children = Vec::new();
+    for _ in 0..2 {
+        let mut child = model::Node::new("test", model::Timestamp::now());
+        child.interfaces = parent.interfaces.clone();
+        child.parent_node = Some(parent.uuid);
+        children.push(rig.db().create_node(child).await.unwrap().uuid);
+    }
+    let note = |only: &[model::NodeUuid]| {
+        json!([{
+            "interface": "vendor", "step": "note", "args": { "word": "child" },
+            "execute_on_child_nodes": true,
+            "limit_child_node_execution": only.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }])
+    };
+    rig.request_with(Verb::Clean, steps(Verb::Clean, &note(&[]))).await.unwrap();
+    rig.until_noted(2).await;
+    rig.until(S::Manageable).await;
+    rig.request_with(Verb::Clean, steps(Verb::Clean, &note(&children[1..]))).await.unwrap();
+    rig.until_noted(3).await;
+    rig.until(S::Manageable).await;
+    let noted: Vec<_> = rig.machine().notes.iter().map(|(node, _)| *node).collect();
+    assert_eq!(noted[2], children[1]);
+    assert!(noted[..2].contains(&children[0]) && !noted.contains(&parent.uuid));
+    let child = rig.db().get_node(&NodeKey::Uuid(children[0]), &db::Scope::All).await.unwrap().unwrap();
+    assert_eq!((child.lease, child.lease_epoch), (None, 1));
+    rig.request(Verb::Provide).await.unwrap();
+    rig.until(S::Available).await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn power_may_be_changed_while_a_deployment_waits() {
+    let knobs = Knobs { silent_agent: true, ..Knobs::default() };
+    let rig = Rig::start(knobs).await;
+    rig.set_state(S::Available).await;
+    rig.request(Verb::Active).await.unwrap();
+    rig.until(S::DeployWait).await;
+    rig.conductor().set_power(rig.uuid, PowerTarget::Off, None).await.unwrap();
+    let node = rig.until_idle().await;
+    assert_eq!((node.provision_state, node.power_state), (S::DeployWait, Some(PowerState::Off)));
+    rig.request(Verb::Abort).await.unwrap();
+    rig.until(S::DeployFailed).await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_whose_answer_was_lost_costs_one_boot() {
+    let knobs = Knobs { lost_answers: 1, token_timeout: Duration::from_millis(200), ..Knobs::default() };
+    let rig = Rig::start(knobs).await;
+    rig.set_state(S::Available).await;
+    rig.ask(Verb::Active, S::Active).await;
+    assert_eq!(rig.machine().writes, 1);
+    let history = rig.history().await;
+    assert!(history.iter().any(|line| line.contains("booting the ramdisk again (2 of 3)")), "{history:?}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_drives_is_failed_at_the_start() {
+    let rig = Rig::start(Knobs::default()).await;
+    rig.set_state(S::Deploying).await;
+    let rig = rig.reborn().await;
+    let node = rig.until(S::DeployFailed).await;
+    assert!(node.last_error.unwrap().contains("no record"));
     rig.stop().await;
 }

@@ -59,6 +59,15 @@ pub(crate) fn list(
     Ok(found)
 }
 
+/// Those of these names, oldest first, with their steps.
+pub(crate) fn named(session: &mut dyn Session, names: &[String]) -> Result<Vec<DeployTemplate>, DbError> {
+    let mut wanted = Conditions::default();
+    wanted.one_of("name", Some(names))?;
+    let mut found = record::list(session, Conditions::default(), wanted, &Paging::default())?;
+    complete(session, &mut found)?;
+    Ok(found)
+}
+
 /// Inserts a deploy template as given; `id` is set.
 pub(crate) fn create(session: &mut dyn Session, item: DeployTemplate) -> Result<DeployTemplate, DbError> {
     let item = record::create(session, &INSERT, item)?;

@@ -14,6 +14,8 @@ pub enum AgentCall {
     Run(StepList, PlannedStep),
     /// How far the step got.
     Ask(StepList, PlannedStep),
+    /// Open the ramdisk to the user, whose password's hash is in `instance_info`.
+    FinalizeRescue,
     /// Make the disk bootable, and wait for it.
     InstallBootloader,
     /// Flush disks.
@@ -47,6 +49,12 @@ pub trait Deploy: Send + Sync {
 
     /// Steps of automated cleaning, the frame around them included.
     fn clean_steps(&self, node: &Node) -> Vec<PlannedStep>;
+
+    /// The frame around the steps of a servicing; empty where no ramdisk is booted.
+    fn service_steps(&self, node: &Node) -> Vec<PlannedStep> {
+        let _ = node;
+        Vec::new()
+    }
 
     /// Fetches and verifies the image and the config drive. May be repeated.
     fn prepare_image<'a>(&'a self, node: &'a Node) -> Answer<'a, Observed>;

@@ -6,19 +6,23 @@
 mod boot;
 mod deploy;
 mod error;
+mod inspect;
 mod management;
 mod network;
 mod power;
 mod registry;
+mod rescue;
 mod steps;
 
 pub use boot::Boot;
 pub use deploy::{AgentCall, AgentReply, Deploy};
 pub use error::{DriverError, Retry, with_causes};
+pub use inspect::Inspect;
 pub use management::Management;
 pub use network::Network;
 pub use power::{Power, PowerChange};
 pub use registry::{Drivers, Registry, UnknownInterface};
+pub use rescue::Rescue;
 pub use steps::{StepReply, Steps};
 
 use futures_util::future::BoxFuture;

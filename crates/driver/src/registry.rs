@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use model::{HardwareType, InterfaceKind, Node};
 
-use crate::{Boot, Deploy, Management, Network, Power, Steps};
+use crate::{Boot, Deploy, Inspect, Management, Network, Power, Rescue, Steps};
 
 /// The implementations that this process offers, by name, and the hardware types that combine them.
 #[derive(Default)]
@@ -23,6 +23,10 @@ pub struct Registry {
     pub deploy: BTreeMap<&'static str, Arc<dyn Deploy>>,
     /// Network implementations.
     pub network: BTreeMap<&'static str, Arc<dyn Network>>,
+    /// Inspect implementations; `no-inspect` is none.
+    pub inspect: BTreeMap<&'static str, Arc<dyn Inspect>>,
+    /// Rescue implementations; `no-rescue` is none.
+    pub rescue: BTreeMap<&'static str, Arc<dyn Rescue>>,
     /// The steps that implementations offer, by interface and name. Whoever has no steps has no row.
     pub steps: BTreeMap<(InterfaceKind, &'static str), Arc<dyn Steps>>,
 }
@@ -62,6 +66,10 @@ pub struct Drivers {
     pub deploy: Arc<dyn Deploy>,
     /// Network.
     pub network: Arc<dyn Network>,
+    /// Inspect, where the node has it.
+    pub inspect: Option<Arc<dyn Inspect>>,
+    /// Rescue, where the node has it.
+    pub rescue: Option<Arc<dyn Rescue>>,
     /// Those of the node's interfaces that offer steps.
     pub steps: BTreeMap<InterfaceKind, Arc<dyn Steps>>,
 }
@@ -86,6 +94,18 @@ fn find<T: ?Sized>(
     })
 }
 
+/// As [`find`], for interfaces that a node can do without: none chosen, or `no-…`.
+fn find_if_any<T: ?Sized>(
+    map: &BTreeMap<&'static str, Arc<T>>,
+    node: &Node,
+    kind: InterfaceKind,
+) -> Result<Option<Arc<T>>, UnknownInterface> {
+    match node.interfaces.get(kind) {
+        Some(chosen) if !chosen.starts_with("no-") => find(map, node, kind).map(Some),
+        _ => Ok(None),
+    }
+}
+
 impl Registry {
     /// The drivers of `node`.
     pub fn drivers(&self, node: &Node) -> Result<Drivers, UnknownInterface> {
@@ -95,6 +115,8 @@ impl Registry {
             boot: find(&self.boot, node, InterfaceKind::Boot)?,
             deploy: find(&self.deploy, node, InterfaceKind::Deploy)?,
             network: find(&self.network, node, InterfaceKind::Network)?,
+            inspect: find_if_any(&self.inspect, node, InterfaceKind::Inspect)?,
+            rescue: find_if_any(&self.rescue, node, InterfaceKind::Rescue)?,
             steps: self.steps_of(node),
         })
     }

@@ -57,12 +57,12 @@ pub const HARDWARE_TYPES: &[Row] = &[
             (K::Console, &["no-console"]),
             (K::Deploy, &["fake", "direct"]),
             (K::Firmware, &["no-firmware"]),
-            (K::Inspect, &["no-inspect"]),
+            (K::Inspect, &["fake", "no-inspect"]),
             (K::Management, &["fake"]),
             (K::Network, &["noop"]),
             (K::Power, &["fake"]),
             (K::Raid, &["no-raid"]),
-            (K::Rescue, &["no-rescue"]),
+            (K::Rescue, &["fake", "no-rescue", "agent"]),
             (K::Storage, &["noop"]),
             (K::Vendor, &["no-vendor"]),
         ],
@@ -81,7 +81,7 @@ pub const HARDWARE_TYPES: &[Row] = &[
             (K::Network, &["noop"]),
             (K::Power, &["ipmitool"]),
             (K::Raid, &["no-raid"]),
-            (K::Rescue, &["no-rescue"]),
+            (K::Rescue, &["no-rescue", "agent"]),
             (K::Storage, &["noop"]),
             (K::Vendor, &["no-vendor"]),
         ],
@@ -100,13 +100,16 @@ pub const HARDWARE_TYPES: &[Row] = &[
             (K::Network, &["noop"]),
             (K::Power, &["redfish"]),
             (K::Raid, &["no-raid"]),
-            (K::Rescue, &["no-rescue"]),
+            (K::Rescue, &["no-rescue", "agent"]),
             (K::Storage, &["noop"]),
             (K::Vendor, &["no-vendor"]),
         ],
         properties: REDFISH_PROPERTIES,
     },
 ];
+
+/// Implementations that a node has only if it asks for them: `no-…` is what stands there of itself.
+const ONLY_IF_ASKED_FOR: &[(K, &str)] = &[(K::Inspect, "fake"), (K::Rescue, "fake")];
 
 /// The configuration enables a hardware type that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,10 +138,15 @@ pub(crate) fn enabled(names: &[String]) -> Result<Vec<HardwareType>, UnknownHard
 }
 
 fn offer(row: &Row) -> HardwareType {
-    let strings = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    // The first of a list is what a node gets that names none.
+    let strings = |kind: K, list: &[&str]| {
+        let (last, first): (Vec<&str>, Vec<&str>) =
+            list.iter().partition(|name| ONLY_IF_ASKED_FOR.contains(&(kind, **name)));
+        first.into_iter().chain(last).map(str::to_owned).collect::<Vec<_>>()
+    };
     HardwareType {
         name: row.name.to_owned(),
-        interfaces: row.interfaces.iter().map(|(kind, list)| (*kind, strings(list))).collect(),
+        interfaces: row.interfaces.iter().map(|(kind, list)| (*kind, strings(*kind, list))).collect(),
         properties: row
             .properties
             .iter()

@@ -2,9 +2,11 @@
 
 pub mod boot;
 pub mod deploy;
+pub mod inspect;
 pub mod management;
 pub mod network;
 pub mod power;
+pub mod rescue;
 
 mod agents;
 mod hardware_types;
@@ -70,5 +72,8 @@ pub fn registry(options: &Options) -> Result<Registry, UnknownHardwareType> {
     registry.deploy.insert("direct", Arc::new(deploy::direct::DirectDeploy::new(options)));
     registry.deploy.insert("fake", Arc::new(deploy::fake::FakeDeploy));
     registry.network.insert("noop", Arc::new(network::noop::NoNetwork));
+    registry.inspect.insert("fake", Arc::new(inspect::fake::FakeInspect));
+    registry.rescue.insert("agent", Arc::new(rescue::agent::AgentRescue));
+    registry.rescue.insert("fake", Arc::new(rescue::fake::FakeRescue));
     Ok(registry)
 }

@@ -53,6 +53,8 @@ codes! {
     AgentStepFailed = "E0304";
     /// The agent could not be told to do something.
     AgentCommand = "E0305";
+    /// No data came from the inspection's ramdisk.
+    InspectionSilent = "E0306";
     /// A caller aborted the operation.
     Aborted = "E0401";
     /// A step took longer than allowed.
@@ -63,6 +65,8 @@ codes! {
     StepArguments = "E0404";
     /// The hardware knows nothing of a step that it began.
     StepLost = "E0405";
+    /// A child of the node is being worked on by somebody else.
+    ChildBusy = "E0406";
     /// The service itself failed.
     Internal = "E0901";
 }

@@ -1,12 +1,16 @@
 //! Flows as rows: which states they run in, and what follows a failure. Their steps are in the files below this one.
 
+pub mod adopt;
 pub mod clean;
 pub mod deploy;
+pub mod inspect;
 pub mod power;
+pub mod rescue;
+pub mod service;
 pub mod tear_down;
 pub mod verify;
 
-use model::{BootIntent, ProvisionState as S};
+use model::{BootDevice, BootIntent, Fault, ProvisionState as S};
 use serde::{Deserialize, Serialize};
 
 use crate::event::FsmEvent;
@@ -18,7 +22,7 @@ use crate::step::{Action, NetworkChange};
 pub enum FlowKind {
     /// Is the BMC reachable?
     Verify,
-    /// Automated cleaning.
+    /// Cleaning, automated or by given steps.
     Clean,
     /// Deployment, and rebuild.
     Deploy,
@@ -26,6 +30,16 @@ pub enum FlowKind {
     TearDown,
     /// A change of power asked for by a caller; no change of provision state.
     Power,
+    /// What does the machine consist of?
+    Inspect,
+    /// Into the rescue ramdisk.
+    Rescue,
+    /// Out of it.
+    Unrescue,
+    /// Taking over a machine that runs.
+    Adopt,
+    /// Given steps on a machine in its user's hands.
+    Service,
 }
 
 /// One flow: the states it uses are those that the transition table gives to its events.
@@ -43,58 +57,45 @@ pub struct Flow {
     pub fail: Option<FsmEvent>,
     /// What is done after a failure, before the state says so. Nothing here can fail the flow again.
     pub after_failure: &'static [Action],
-    /// Whether a failure after its first step leaves the node in doubt, so that maintenance is set.
-    pub failure_needs_operator: bool,
+    /// The fault of a node whose flow failed after its first step: it is in doubt, so maintenance is set.
+    pub fault: Option<Fault>,
+}
+
+const fn plain(kind: FlowKind, name: &'static str, target: S) -> Flow {
+    Flow {
+        kind,
+        name,
+        target: Some(target),
+        done: Some(FsmEvent::Done),
+        fail: Some(FsmEvent::Fail),
+        after_failure: &[],
+        fault: None,
+    }
 }
 
 /// Every flow.
 pub const FLOWS: &[Flow] = &[
+    plain(FlowKind::Verify, "verify", S::Manageable),
     Flow {
-        kind: FlowKind::Verify,
-        name: "verify",
-        target: Some(S::Manageable),
-        done: Some(FsmEvent::Done),
-        fail: Some(FsmEvent::Fail),
-        after_failure: &[],
-        failure_needs_operator: false,
-    },
-    Flow {
-        kind: FlowKind::Clean,
-        name: "clean",
-        target: Some(S::Available),
-        done: Some(FsmEvent::Done),
-        fail: Some(FsmEvent::Fail),
         after_failure: &[
             Action::CollectLogs,
             Action::PowerOff { grace: 0 },
             Action::Boot(BootIntent::None),
             Action::Network(NetworkChange::RemoveCleaning),
         ],
-        failure_needs_operator: true,
+        fault: Some(Fault::Clean),
+        ..plain(FlowKind::Clean, "clean", S::Available)
     },
     Flow {
-        kind: FlowKind::Deploy,
-        name: "deploy",
-        target: Some(S::Active),
-        done: Some(FsmEvent::Done),
-        fail: Some(FsmEvent::Fail),
         after_failure: &[
             Action::CollectLogs,
             Action::PowerOff { grace: 0 },
             Action::Boot(BootIntent::None),
             Action::Network(NetworkChange::RemoveProvisioning),
         ],
-        failure_needs_operator: false,
+        ..plain(FlowKind::Deploy, "deploy", S::Active)
     },
-    Flow {
-        kind: FlowKind::TearDown,
-        name: "tear down",
-        target: Some(S::Available),
-        done: Some(FsmEvent::Clean),
-        fail: Some(FsmEvent::Fail),
-        after_failure: &[],
-        failure_needs_operator: false,
-    },
+    Flow { done: Some(FsmEvent::Clean), ..plain(FlowKind::TearDown, "tear down", S::Available) },
     Flow {
         kind: FlowKind::Power,
         name: "power",
@@ -102,7 +103,42 @@ pub const FLOWS: &[Flow] = &[
         done: None,
         fail: None,
         after_failure: &[],
-        failure_needs_operator: false,
+        fault: None,
+    },
+    Flow {
+        after_failure: &[
+            Action::PowerOff { grace: 0 },
+            Action::ForgetAgent,
+            Action::Boot(BootIntent::None),
+            Action::Network(NetworkChange::RemoveInspection),
+        ],
+        ..plain(FlowKind::Inspect, "inspect", S::Manageable)
+    },
+    Flow {
+        after_failure: &[
+            Action::CollectLogs,
+            Action::PowerOff { grace: 0 },
+            Action::ForgetAgent,
+            Action::Boot(BootIntent::None),
+            Action::Network(NetworkChange::RemoveRescuing),
+        ],
+        ..plain(FlowKind::Rescue, "rescue", S::Rescue)
+    },
+    plain(FlowKind::Unrescue, "unrescue", S::Active),
+    plain(FlowKind::Adopt, "adopt", S::Active),
+    Flow {
+        // The user's system is what the machine boots next; whether it may is for a person to say.
+        after_failure: &[
+            Action::CollectLogs,
+            Action::PowerOff { grace: 0 },
+            Action::ForgetAgent,
+            Action::Network(NetworkChange::RemoveServicing),
+            Action::Network(NetworkChange::ConfigureTenant),
+            Action::Boot(BootIntent::Disk),
+            Action::SetBootDevice { device: BootDevice::Disk, persistent: true },
+        ],
+        fault: Some(Fault::Service),
+        ..plain(FlowKind::Service, "service", S::Active)
     },
 ];
 
@@ -119,23 +155,29 @@ mod tests {
     use super::*;
     use crate::transitions::next_state;
 
+    /// Each flow that has a state of its own, with that state.
+    const RUNNING: [(FlowKind, S); 9] = [
+        (FlowKind::Verify, S::Verifying),
+        (FlowKind::Clean, S::Cleaning),
+        (FlowKind::Deploy, S::Deploying),
+        (FlowKind::TearDown, S::Deleting),
+        (FlowKind::Inspect, S::Inspecting),
+        (FlowKind::Rescue, S::Rescuing),
+        (FlowKind::Unrescue, S::Unrescuing),
+        (FlowKind::Adopt, S::Adopting),
+        (FlowKind::Service, S::Servicing),
+    ];
+
     #[test]
     fn each_kind_has_its_row() {
-        for kind in [FlowKind::Verify, FlowKind::Clean, FlowKind::Deploy, FlowKind::TearDown, FlowKind::Power]
-        {
+        for kind in RUNNING.into_iter().map(|(kind, _)| kind).chain([FlowKind::Power]) {
             assert_eq!(kind.flow().kind, kind);
         }
     }
 
     #[test]
     fn the_events_of_a_flow_exist_in_its_states() {
-        let running = [
-            (FlowKind::Verify, S::Verifying),
-            (FlowKind::Clean, S::Cleaning),
-            (FlowKind::Deploy, S::Deploying),
-            (FlowKind::TearDown, S::Deleting),
-        ];
-        for (kind, state) in running {
+        for (kind, state) in RUNNING {
             let flow = kind.flow();
             assert!(next_state(state, flow.done.unwrap()).is_some(), "{kind:?} cannot end");
             assert!(next_state(state, flow.fail.unwrap()).is_some(), "{kind:?} cannot fail");

@@ -12,11 +12,13 @@ mod effect;
 mod error;
 mod event;
 mod offer;
+mod plan;
 mod record;
 mod request;
 mod step;
 mod told;
 mod transitions;
+mod turn;
 
 pub use decide::{
     AGENT_KEYS, Decision, Entry, INSTANCE_KEYS, Input, Note, Plans, Policy, World, begin, decide,
@@ -27,8 +29,10 @@ pub use error::{ErrorCode, StepError};
 pub use event::{FsmEvent, Verb};
 pub use flow::FlowKind;
 pub use offer::{OfferedStep, StepArgument};
-pub use record::{FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
+pub use plan::{LONGEST_PAUSE, Plan, RequestedStep, Wish};
+pub use record::{Boots, FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
 pub use request::{Refusal, check, perform, perform_power};
 pub use step::{Action, AgentStep, NetworkChange, OnRestart, PlannedStep, StepList};
 pub use told::{Status, told_as};
 pub use transitions::{TRANSITIONS, allowed_from, next_state};
+pub use turn::AUTOMATIC_LESSEE;

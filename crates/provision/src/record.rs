@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use model::{FlowId, Timestamp};
+use model::{BootIntent, FlowId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
+use crate::event::FsmEvent;
 use crate::flow::FlowKind;
+use crate::plan::Plan;
 use crate::step::{Action, PlannedStep, StepList};
 
 /// The version written today.
@@ -22,6 +24,14 @@ pub enum WaitFor {
     AgentStep(StepList),
     /// The end of a driver's step that goes on by itself.
     Step,
+    /// A caller's word that it may go on.
+    Unhold,
+    /// The end of a pause.
+    Pause,
+    /// The agent's next heartbeat.
+    Heartbeat,
+    /// What the ramdisk finds out about the machine.
+    Inspection,
 }
 
 /// In words, for people who watch.
@@ -31,6 +41,10 @@ impl fmt::Display for WaitFor {
             Self::Agent => "waiting for the agent",
             Self::AgentStep(_) => "the agent is at work",
             Self::Step => "the hardware is at work",
+            Self::Unhold => "held",
+            Self::Pause => "pausing",
+            Self::Heartbeat => "waiting for the agent's next call",
+            Self::Inspection => "waiting for the inspection's data",
         })
     }
 }
@@ -60,6 +74,9 @@ pub struct OpenEffect {
     pub poll: bool,
     /// Since when.
     pub since: Timestamp,
+    /// Whether it is done beside the plan, while the flow waits.
+    #[serde(default)]
+    pub aside: bool,
 }
 
 /// Where the cursor of a flow stands.
@@ -114,12 +131,46 @@ pub struct FlowRecord {
     /// An abort waits for the end of the running step.
     #[serde(default)]
     pub abort_after: bool,
+    /// Ordered by a caller, with steps in the caller's order: a cleaning then ends in `manageable`.
+    #[serde(default)]
+    pub in_order: bool,
+    /// Whether the machine is booted into the ramdisk: what follows a failure undoes that.
+    #[serde(default = "yes")]
+    pub ramdisk: bool,
+    /// Steps that must not run even if the agent offers them, as `interface.step`.
+    #[serde(default)]
+    pub disabled: Vec<String>,
+    /// The boots of the ramdisk that nobody has answered yet.
+    #[serde(default)]
+    pub boots: Option<Boots>,
+    /// What a caller wants done to the machine while the flow waits; the wait goes on after it.
+    #[serde(default)]
+    pub aside: Vec<Action>,
+    /// Whether something that was to undo the flow's work failed.
+    #[serde(default)]
+    pub undo_failed: bool,
+}
+
+/// Boots of the ramdisk without an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boots {
+    /// Since when an answer is waited for.
+    pub since: Timestamp,
+    /// How many there were.
+    pub count: u32,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl FlowRecord {
     /// A record at its beginning.
-    pub fn new(kind: FlowKind, mut steps: Vec<PlannedStep>, now: Timestamp) -> Self {
-        crate::offer::sort(&mut steps);
+    pub fn of_plan(kind: FlowKind, plan: Plan, now: Timestamp) -> Self {
+        let Plan { mut steps, disabled, in_order, ramdisk } = plan;
+        if !in_order {
+            crate::offer::sort(&mut steps);
+        }
         Self {
             version: RECORD_VERSION,
             id: FlowId::random(),
@@ -137,6 +188,12 @@ impl FlowRecord {
             agent_started_at: None,
             ask_again: false,
             abort_after: false,
+            in_order,
+            ramdisk,
+            disabled,
+            boots: None,
+            aside: Vec::new(),
+            undo_failed: false,
         }
     }
 
@@ -145,8 +202,26 @@ impl FlowRecord {
         self.steps.get(self.step)
     }
 
-    /// When the engine must look at it even if nothing happens.
+    /// When the engine must look at it even if nothing happens. Only a hold has no end of its own.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.wait.as_ref().map(|wait| wait.deadline)
+        self.wait.as_ref().filter(|wait| wait.event != WaitFor::Unhold).map(|wait| wait.deadline)
+    }
+
+    /// The event that ends it well.
+    pub(crate) fn done_event(&self, retired: bool) -> Option<FsmEvent> {
+        match self.kind {
+            FlowKind::Clean if self.in_order || retired => Some(FsmEvent::Manage),
+            kind => kind.flow().done,
+        }
+    }
+
+    /// What is done after its failure.
+    pub(crate) fn after_failure(&self) -> &'static [Action] {
+        match self.kind {
+            _ if self.ramdisk => self.kind.flow().after_failure,
+            FlowKind::Deploy => &[Action::PowerOff { grace: 0 }, Action::Boot(BootIntent::None)],
+            // Without the ramdisk, nothing was changed that would have to be put back.
+            _ => &[],
+        }
     }
 }

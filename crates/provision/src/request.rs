@@ -1,11 +1,14 @@
 //! Verbs: which are allowed on a node as it is, and what they begin.
 
-use model::Node;
+use model::{Node, PowerState, PowerTarget, ProvisionState as S};
 
-use crate::decide::{Decision, Input, World, begin, decide, move_node};
+use crate::decide::{Decision, Input, World, begin, begin_power, decide, move_node};
+use crate::error::StepError;
 use crate::event::{FsmEvent, Verb};
-use crate::flow::FlowKind;
+use crate::flow::{FlowKind, adopt, tear_down, verify};
+use crate::plan::{self, Plan, Wish};
 use crate::record::FlowRecord;
+use crate::step::{Action, PlannedStep, StepList};
 
 /// Why a verb is refused. Each is shown to the caller as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +39,16 @@ pub enum Refusal {
         /// `: why`, or empty.
         reason: String,
     },
+    /// Maintenance is on, and a person is at work.
+    #[error("Node {node} is in maintenance{reason}: {verb} is not possible. Clear maintenance first.")]
+    InMaintenance {
+        /// The verb.
+        verb: Verb,
+        /// The node.
+        node: String,
+        /// `: why`, or empty.
+        reason: String,
+    },
     /// The node is protected.
     #[error(
         "Node {node} is protected and can not be undeployed, rebuilt or deleted{reason}. Clear protected first."
@@ -52,11 +65,15 @@ pub enum Refusal {
         /// The node.
         node: String,
     },
-    /// This version cannot do it.
-    #[error("The operation \"{verb}\" is not supported by this version of the service.")]
-    Unsupported {
+    /// What was sent along makes no sense for the node.
+    #[error("The operation \"{verb}\" is refused for node {node}: {error}")]
+    Steps {
         /// The verb.
         verb: Verb,
+        /// The node.
+        node: String,
+        /// Why.
+        error: StepError,
     },
     /// Something is being done to the machine right now.
     #[error("Node {node} is busy: {flow} is under way. Retry when it is done.")]
@@ -72,14 +89,19 @@ fn because(reason: Option<&String>) -> String {
     reason.map(|text| format!(": {text}")).unwrap_or_default()
 }
 
-/// What a verb begins, where it is supported at all.
+/// What a verb begins; `None` for those that only move the node, or speak to its flow.
 fn begins(verb: Verb, node: &Node) -> Option<FlowKind> {
     match verb {
-        Verb::Manage if node.provision_state == model::ProvisionState::Enroll => Some(FlowKind::Verify),
-        Verb::Provide => Some(FlowKind::Clean),
+        Verb::Manage if node.provision_state == S::Enroll => Some(FlowKind::Verify),
+        Verb::Provide | Verb::Clean => Some(FlowKind::Clean),
         Verb::Active | Verb::Deploy | Verb::Rebuild => Some(FlowKind::Deploy),
         Verb::Deleted | Verb::Undeploy => Some(FlowKind::TearDown),
-        _ => None,
+        Verb::Inspect => Some(FlowKind::Inspect),
+        Verb::Adopt => Some(FlowKind::Adopt),
+        Verb::Rescue => Some(FlowKind::Rescue),
+        Verb::Unrescue => Some(FlowKind::Unrescue),
+        Verb::Service => Some(FlowKind::Service),
+        Verb::Manage | Verb::Abort | Verb::Unhold => None,
     }
 }
 
@@ -87,17 +109,17 @@ fn begins(verb: Verb, node: &Node) -> Option<FlowKind> {
 pub fn check(node: &Node, flow: Option<&FlowRecord>, verb: Verb) -> Result<(), Refusal> {
     let name = node.uuid.to_string();
     if !verb.allowed_from().any(|state| state == node.provision_state) {
-        let allowed = verb.allowed_from().map(model::ProvisionState::as_str).collect::<Vec<_>>().join(", ");
+        let allowed = verb.allowed_from().map(S::as_str).collect::<Vec<_>>().join(", ");
         return Err(Refusal::WrongState { verb, node: name, state: node.provision_state.as_str(), allowed });
     }
+    let reason = because(node.maintenance_reason.as_ref());
     let deploys =
         matches!(verb.event(), FsmEvent::Deploy | FsmEvent::Rebuild | FsmEvent::Rescue | FsmEvent::Unrescue);
     if node.maintenance && (deploys || matches!(verb, Verb::Clean | Verb::Service)) {
-        return Err(Refusal::Maintenance {
-            verb,
-            node: name,
-            reason: because(node.maintenance_reason.as_ref()),
-        });
+        return Err(Refusal::Maintenance { verb, node: name, reason });
+    }
+    if node.maintenance && verb == Verb::Abort && node.provision_state == S::ServiceFailed {
+        return Err(Refusal::InMaintenance { verb, node: name, reason });
     }
     if node.protected && matches!(verb.event(), FsmEvent::Delete | FsmEvent::Rebuild) {
         return Err(Refusal::Protected { node: name, reason: because(node.protected_reason.as_ref()) });
@@ -105,46 +127,96 @@ pub fn check(node: &Node, flow: Option<&FlowRecord>, verb: Verb) -> Result<(), R
     if node.retired && verb == Verb::Provide {
         return Err(Refusal::Retired { node: name });
     }
-    if let Some(flow) = flow.filter(|flow| flow.open.as_ref().is_some_and(|open| !open.poll)) {
-        return Err(Refusal::Busy { node: name, flow: flow.kind.flow().name });
+    match flow.filter(|flow| flow.open.as_ref().is_some_and(|open| !open.poll)) {
+        Some(flow) => Err(Refusal::Busy { node: name, flow: flow.kind.flow().name }),
+        None => Ok(()),
     }
-    if begins(verb, node).is_none() && !matches!(verb, Verb::Manage | Verb::Abort) {
-        return Err(Refusal::Unsupported { verb });
-    }
-    Ok(())
 }
 
-/// Begins what `verb` asks for. The node must have passed [`check`].
+/// The plan of what `verb` begins on `node`.
+fn plan(kind: FlowKind, verb: Verb, node: &Node, wish: &Wish, world: World<'_>) -> Result<Plan, StepError> {
+    let plans = world.plans;
+    let with_ramdisk = |steps: Vec<PlannedStep>| {
+        let waits = |action: &Action| matches!(action, Action::AwaitAgent | Action::AwaitInspection);
+        let ramdisk = steps.iter().any(|step| step.actions.iter().any(waits));
+        Plan { ramdisk, ..Plan::bare(steps) }
+    };
+    Ok(match kind {
+        FlowKind::Verify => Plan::bare(verify::steps()),
+        FlowKind::Clean if verb == Verb::Clean => {
+            let list = StepList::Clean;
+            plan::in_order(plans.clean(node), &plans.offered(node, list), wish, list)?
+        }
+        FlowKind::Clean => cleaning(node, world),
+        FlowKind::Service => {
+            let list = StepList::Service;
+            plan::in_order(plans.service(node), &plans.offered(node, list), wish, list)?
+        }
+        FlowKind::Deploy => {
+            plan::deployment(plans.deploy(node), &plans.offered(node, StepList::Deploy), wish)?
+        }
+        FlowKind::TearDown => Plan::bare(tear_down::steps()),
+        FlowKind::Power => Plan::default(),
+        FlowKind::Inspect => with_ramdisk(plans.inspect(node)),
+        FlowKind::Rescue => with_ramdisk(plans.rescue(node)),
+        FlowKind::Unrescue => Plan::bare(plans.unrescue(node)),
+        FlowKind::Adopt => Plan::bare(adopt::steps()),
+    })
+}
+
+/// The plan of an automated cleaning.
+pub(crate) fn cleaning(node: &Node, world: World<'_>) -> Plan {
+    if !world.plans.cleans(node) {
+        return Plan::default();
+    }
+    plan::automated(world.plans.clean(node), &world.plans.offered(node, StepList::Clean))
+}
+
+/// Begins what `verb` asks for, as [`check`] allows; `wish` is what the caller sent along.
 pub fn perform(
     mut node: Node,
     flow: Option<FlowRecord>,
     verb: Verb,
+    wish: &Wish,
     world: World<'_>,
 ) -> Result<Decision, Refusal> {
     check(&node, flow.as_ref(), verb)?;
-    if let (Verb::Abort, Some(flow)) = (verb, flow) {
-        return Ok(decide(node, flow, Input::Abort, world));
+    match (verb, flow) {
+        (Verb::Abort, Some(flow)) => return Ok(decide(node, flow, Input::Abort, world)),
+        (Verb::Unhold, Some(flow)) => return Ok(decide(node, flow, Input::Unhold, world)),
+        _ => {}
     }
+    let was = node.provision_state;
     let kind = begins(verb, &node);
-    move_node(&mut node, verb.event(), world.now);
     if let Some(kind) = kind {
-        return Ok(begin(node, kind, None, world));
+        let refused = |error| Refusal::Steps { verb, node: node.uuid.to_string(), error };
+        let plan = plan(kind, verb, &node, wish, world).map_err(refused)?;
+        move_node(&mut node, verb.event(), world.now);
+        return Ok(begin(node, kind, plan, world));
     }
+    move_node(&mut node, verb.event(), world.now);
     node.last_error = None;
     node.target_provision_state = None;
+    // What was serviced was left off, ready to boot its user's system.
+    if was == S::ServiceFailed && node.power_state == Some(PowerState::Off) {
+        return Ok(begin_power(node, PowerTarget::On, 0, world));
+    }
     Ok(Decision::rest(node, None))
 }
 
-/// Begins a change of power.
+/// Begins a change of power: by itself, or beside a flow that waits.
 pub fn perform_power(
     node: Node,
-    flow: Option<&FlowRecord>,
-    target: model::PowerTarget,
+    flow: Option<FlowRecord>,
+    target: PowerTarget,
     limit: u32,
     world: World<'_>,
 ) -> Result<Decision, Refusal> {
-    match flow {
-        Some(flow) => Err(Refusal::Busy { node: node.uuid.to_string(), flow: flow.kind.flow().name }),
-        None => Ok(begin(node, FlowKind::Power, Some((target, limit)), world)),
+    let Some(flow) = flow else { return Ok(begin_power(node, target, limit, world)) };
+    let works = flow.open.as_ref().is_some_and(|open| !open.poll);
+    // Erasing a disk must not be cut short: cleaning keeps its power.
+    if works || flow.wait.is_none() || node.provision_state == S::CleanWait {
+        return Err(Refusal::Busy { node: node.uuid.to_string(), flow: flow.kind.flow().name });
     }
+    Ok(decide(node, flow, Input::Power(target, limit), world))
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use model::{BootDevice, BootIntent, JsonObject, Timestamp};
+use model::{BootDevice, BootIntent, JsonObject, NodeUuid, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What to do with an action that was begun when the process died.
@@ -35,6 +35,18 @@ pub enum NetworkChange {
     ConfigureTenant,
     /// Unplug from them.
     UnconfigureTenant,
+    /// Plug into the rescue network.
+    AddRescuing,
+    /// Unplug from it.
+    RemoveRescuing,
+    /// Plug into the servicing network.
+    AddServicing,
+    /// Unplug from it.
+    RemoveServicing,
+    /// Plug into the inspection network.
+    AddInspection,
+    /// Unplug from it.
+    RemoveInspection,
 }
 
 /// Which list a step belongs to: each flow has its own.
@@ -106,6 +118,28 @@ pub enum Action {
         /// Seconds after which it is given up.
         limit: u32,
     },
+    /// Have drivers of the node's children run this step, each to its end. A crash in between runs it again on all.
+    RunOnChildren {
+        /// The list that the step is of.
+        list: StepList,
+        /// On these children only; on all when there are none.
+        only: Vec<NodeUuid>,
+    },
+    /// Rest until a caller says that it may go on.
+    Hold,
+    /// Rest for a while.
+    Pause {
+        /// Seconds.
+        seconds: u32,
+    },
+    /// Wait for the agent's next heartbeat.
+    AwaitHeartbeat,
+    /// Have the agent open the rescue ramdisk to the user.
+    FinalizeRescue,
+    /// Wait for what the ramdisk finds out about the machine.
+    AwaitInspection,
+    /// Have the driver inspect the machine, or work on what its ramdisk found.
+    Inspect,
     /// Have the agent make the written disk bootable.
     InstallBootloader,
     /// Have the agent flush its disks.
@@ -141,7 +175,9 @@ impl Action {
             | Self::InstallBootloader
             | Self::CollectLogs
             | Self::RunStep { .. }
-            | Self::AwaitStep { .. } => 300,
+            | Self::AwaitStep { .. }
+            | Self::Inspect => 300,
+            Self::RunOnChildren { .. } => 1800,
             _ => 90,
         })
     }
@@ -166,6 +202,13 @@ impl fmt::Display for Action {
             Self::RunAgentStep(_) => f.write_str("having the agent run the step"),
             Self::RunStep { .. } => f.write_str("running the step"),
             Self::AwaitStep { .. } => f.write_str("waiting for the end of the step"),
+            Self::RunOnChildren { .. } => f.write_str("running the step on the node's children"),
+            Self::Hold => f.write_str("holding"),
+            Self::Pause { .. } => f.write_str("pausing"),
+            Self::AwaitHeartbeat => f.write_str("waiting for the agent's next call"),
+            Self::FinalizeRescue => f.write_str("opening the rescue ramdisk to its user"),
+            Self::AwaitInspection => f.write_str("waiting for the inspection's data"),
+            Self::Inspect => f.write_str("inspecting"),
             Self::InstallBootloader => f.write_str("making the disk bootable"),
             Self::AgentSync => f.write_str("flushing disks"),
             Self::AgentPowerOff => f.write_str("having the agent power off"),
@@ -195,6 +238,9 @@ pub struct PlannedStep {
     /// Whether the agent asked for a reboot after it.
     #[serde(default)]
     pub reboot_requested: bool,
+    /// Whether a caller asked for it and only the agent can offer it: checked when the agent has told its steps.
+    #[serde(default)]
+    pub requested: bool,
     /// What it consists of.
     pub actions: Vec<Action>,
     /// When it began.
@@ -217,6 +263,7 @@ impl PlannedStep {
             abortable: false,
             visible: true,
             reboot_requested: false,
+            requested: false,
             actions,
             started_at: None,
         }

@@ -121,6 +121,12 @@ pub struct Conductor {
     pub automated_clean: bool,
     /// Seconds from power on to the agent's first call.
     pub callback_timeout: u64,
+    /// Seconds from power on to the agent's first call, for one boot: past it the machine is booted again.
+    pub boot_timeout: u64,
+    /// How often a boot that nobody answered is tried again within callback_timeout.
+    pub boot_retries: u32,
+    /// Seconds from power on to the data of an inspection.
+    pub inspect_timeout: u64,
     /// Seconds of silence after which a working agent is asked, and given up when it does not answer.
     pub agent_silence: u64,
     /// Seconds within which agents must call.
@@ -136,6 +142,9 @@ impl Default for Conductor {
             enabled_hardware_types: vec!["ipmi".to_owned(), "redfish".to_owned()],
             automated_clean: true,
             callback_timeout: 1800,
+            boot_timeout: 840,
+            boot_retries: 2,
+            inspect_timeout: 1800,
             agent_silence: 360,
             heartbeat_timeout: 300,
             require_agent_tls: true,
@@ -255,11 +264,16 @@ impl Config {
                 return wrong(&format!("[deploy] {name}: there is no file {}.", path.display()));
             }
         }
-        let seconds =
-            [self.conductor.callback_timeout, self.conductor.agent_silence, self.conductor.heartbeat_timeout];
+        let seconds = [
+            self.conductor.callback_timeout,
+            self.conductor.boot_timeout,
+            self.conductor.inspect_timeout,
+            self.conductor.agent_silence,
+            self.conductor.heartbeat_timeout,
+        ];
         if seconds.iter().any(|limit| !(10..=86_400).contains(limit)) {
             return wrong(
-                "[conductor] callback_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
+                "[conductor] callback_timeout, boot_timeout, inspect_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
             );
         }
         if !(1..=3600).contains(&self.deploy.image_silence) {
@@ -280,7 +294,11 @@ impl Config {
     pub fn policy(&self) -> provision::Policy {
         provision::Policy {
             callback_timeout: Duration::from_secs(self.conductor.callback_timeout),
+            boot_timeout: Duration::from_secs(self.conductor.boot_timeout),
+            boot_retries: self.conductor.boot_retries,
+            inspect_timeout: Duration::from_secs(self.conductor.inspect_timeout),
             agent_silence: Duration::from_secs(self.conductor.agent_silence),
+            ..provision::Policy::default()
         }
     }
 }

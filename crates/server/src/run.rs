@@ -1,5 +1,6 @@
 //! The life of the service: start every part in order, wait for the signal, stop them in the opposite order.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -142,10 +143,13 @@ async fn start_conductor(
     images: &ImageCache,
     bmcs: &drivers::Bmcs,
 ) -> anyhow::Result<Conductor> {
-    let step_priorities = [
+    let step_priorities: BTreeMap<String, i64> = [
         ("deploy.erase_devices_metadata", config.deploy.erase_devices_metadata_priority),
         ("deploy.erase_devices", config.deploy.erase_devices_priority),
-    ];
+    ]
+    .into_iter()
+    .map(|(step, priority)| (step.to_owned(), priority))
+    .collect();
     let registry = drivers::registry(&drivers::Options {
         enabled_hardware_types: config.conductor.enabled_hardware_types.clone(),
         bmcs: bmcs.clone(),
@@ -153,10 +157,7 @@ async fn start_conductor(
         images_url: site::images_url(config),
         ramdisk_configured: config.deploy.kernel.is_some() && config.netboot.is_some(),
         log_dir: config.data_dir.join("agent-logs"),
-        step_priorities: step_priorities
-            .into_iter()
-            .map(|(step, priority)| (step.to_owned(), priority))
-            .collect(),
+        step_priorities: step_priorities.clone(),
     })
     .context("[conductor] enabled_hardware_types")?;
     let options = conductor::Options {
@@ -165,6 +166,7 @@ async fn start_conductor(
         heartbeat_timeout: std::time::Duration::from_secs(config.conductor.heartbeat_timeout),
         require_agent_tls: config.conductor.require_agent_tls,
         automated_clean: config.conductor.automated_clean,
+        step_priorities,
         ..conductor::Options::default()
     };
     Conductor::start(db.clone(), registry, options).await.context("cannot start the conductor")

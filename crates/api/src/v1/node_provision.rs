@@ -3,29 +3,89 @@
 use api_types::{StepRules, check_config_drive, check_steps, flag};
 use conductor_api::ProvisionArgs;
 use http::StatusCode;
-use microversion::{param_gate, value_gate, verb_gate};
-use model::{Node, ProvisionState, Secret};
-use provision::Verb;
-use serde_json::{Map, Value};
+use microversion::{param_gate, since, value_gate, verb_gate};
+use model::{Node, Runbook, Secret};
+use provision::{Refusal, Verb};
+use serde_json::{Map, Value, json};
 
 use super::node_power::admit;
+use super::runbooks;
 use crate::error::ApiError;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
-use crate::{rules, store};
+use crate::store;
 
 /// `PUT /v1/nodes/{node_ident}/states/provision`
 pub(crate) async fn provision(request: Request) -> Answer {
     let mut body = request.shaped()?;
     body.retain(|_, value| !value.is_null());
     let verb = verb(&request, &body)?;
-    let args = arguments(&request, verb, body)?;
+    let runbook = runbook(&request, verb, &mut body).await?;
+    let mut args = arguments(&request, verb, body, runbook.is_some())?;
     let node = request.node("baremetal:node:set_provision_state").await?;
-    authorise_steps(&request, &args, &node)?;
+    if let Some(runbook) = runbook {
+        authorise_runbook(&request, &runbook, &node)?;
+        follow(verb, runbook, &mut args);
+    } else {
+        authorise_steps(&request, &args, &node)?;
+    }
     judge(&request, &node, verb)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     request.state.conductors.provision(node.uuid, verb, args).await?;
     Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", request.param("node_ident")))))
+}
+
+/// The runbook that the request names in place of steps.
+async fn runbook(
+    request: &Request,
+    verb: Verb,
+    body: &mut Map<String, Value>,
+) -> Result<Option<Runbook>, ApiError> {
+    let Some(value) = body.remove("runbook") else { return Ok(None) };
+    admit(request, param_gate("provision", "runbook"), "'runbook'")?;
+    if !matches!(verb, Verb::Clean | Verb::Service) {
+        return Err(ApiError::bad_request("/runbook: only the verbs clean and service take it"));
+    }
+    if let Some(steps) = ["clean_steps", "service_steps"].into_iter().find(|key| body.contains_key(*key)) {
+        return Err(ApiError::bad_request(format!("/runbook: give either a runbook or {steps}")));
+    }
+    let ident = value.as_str().ok_or_else(|| ApiError::bad_request("/runbook: expected a name or a UUID"))?;
+    runbooks::find_named(request, ident).await.map(Some)
+}
+
+/// Whether the caller may run the runbook, and the node is one that it is for.
+fn authorise_runbook(request: &Request, runbook: &Runbook, node: &Node) -> Result<(), ApiError> {
+    if !runbook.public {
+        runbooks::authorise(request, "baremetal:runbook:use", runbook)?;
+    }
+    let has = |name: &str| node.traits.iter().any(|own| own.as_str() == name);
+    let fits = if request.version.at_least(const { since("runbook-traits") }) {
+        runbook.traits.iter().any(|wanted| has(wanted.as_str()))
+    } else {
+        has(&runbook.name)
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!(
+        "/runbook: runbook {} is not for node {}: the node has none of its traits",
+        runbook.name, node.uuid
+    )))
+}
+
+/// The runbook's steps, as if the caller had given them.
+fn follow(verb: Verb, runbook: Runbook, args: &mut ProvisionArgs) {
+    let steps = runbook.steps.into_iter().map(|step| {
+        json!({
+            "interface": step.interface,
+            "step": step.step,
+            "args": step.args,
+            "order": step.priority,
+        })
+    });
+    let list = if verb == Verb::Clean { &mut args.clean_steps } else { &mut args.service_steps };
+    *list = Some(steps.collect());
+    args.disable_ramdisk |= runbook.disable_ramdisk;
 }
 
 fn verb(request: &Request, body: &Map<String, Value>) -> Result<Verb, ApiError> {
@@ -37,12 +97,13 @@ fn verb(request: &Request, body: &Map<String, Value>) -> Result<Verb, ApiError> 
 }
 
 /// The arguments that `verb` takes; others are refused.
-fn arguments(request: &Request, verb: Verb, mut body: Map<String, Value>) -> Result<ProvisionArgs, ApiError> {
+fn arguments(
+    request: &Request,
+    verb: Verb,
+    mut body: Map<String, Value>,
+    by_runbook: bool,
+) -> Result<ProvisionArgs, ApiError> {
     body.remove("target");
-    if body.contains_key("runbook") {
-        admit(request, param_gate("provision", "runbook"), "'runbook'")?;
-        return Err(ApiError::not_found("The runbook could not be found."));
-    }
     let disable_ramdisk = disable_ramdisk(request, verb, body.remove("disable_ramdisk"))?;
     let mut args = ProvisionArgs {
         disable_ramdisk,
@@ -55,6 +116,7 @@ fn arguments(request: &Request, verb: Verb, mut body: Map<String, Value>) -> Res
             args.configdrive = config_drive(request, verb, body.remove("configdrive"))?;
             args.deploy_steps = deploy_steps(request, body.remove("deploy_steps"))?;
         }
+        Verb::Clean | Verb::Service if by_runbook => {}
         Verb::Clean => args.clean_steps = Some(steps(body.remove("clean_steps"), StepRules::CLEAN)?),
         Verb::Service => args.service_steps = Some(steps(body.remove("service_steps"), StepRules::SERVICE)?),
         Verb::Rescue => args.rescue_password = Some(password(body.remove("rescue_password"))?),
@@ -119,43 +181,21 @@ fn authorise_steps(request: &Request, args: &ProvisionArgs, node: &Node) -> Resu
 
 /// Whether the node as it is now allows `verb`; the conductor judges again when it records the wish.
 fn judge(request: &Request, node: &Node, verb: Verb) -> Result<(), ApiError> {
-    let hands_off = matches!(
-        verb,
-        Verb::Active
-            | Verb::Deploy
-            | Verb::Rebuild
-            | Verb::Rescue
-            | Verb::Unrescue
-            | Verb::Clean
-            | Verb::Service
-    );
-    if hands_off && node.maintenance {
-        return Err(ApiError::bad_request(format!(
-            "The {verb} operation can't be performed on node {} because it's in maintenance mode.",
-            node.uuid
-        )));
-    }
-    if !verb.allowed_from().any(|state| state == node.provision_state) {
+    provision::check(node, None, verb).or_else(|refusal| match &refusal {
         // Whoever finds the node at work should come back later, not give up.
-        store::unlocked(node)?;
-        let text = format!(
-            "The requested action \"{verb}\" can not be performed on node \"{}\" while it is in state \"{}\".",
-            node.uuid, node.provision_state
-        );
-        return Err(ApiError::bad_request(text));
-    }
-    if matches!(verb, Verb::Deleted | Verb::Undeploy | Verb::Rebuild) && node.protected {
-        return Err(rules::protected(node, "torn down or rebuilt"));
-    }
-    if verb == Verb::Provide && node.retired {
-        return Err(ApiError::bad_request(format!("Node {} is retired and cannot be provided.", node.uuid)));
-    }
+        Refusal::WrongState { .. } => {
+            store::unlocked(node)?;
+            Err(ApiError::bad_request(refusal.to_string()))
+        }
+        Refusal::Protected { .. } => Err(ApiError::forbidden(refusal.to_string())),
+        Refusal::Busy { .. } | Refusal::InMaintenance { .. } => Err(ApiError::conflict(refusal.to_string())),
+        Refusal::Maintenance { .. } | Refusal::Retired { .. } | Refusal::Steps { .. } => {
+            Err(ApiError::bad_request(refusal.to_string()))
+        }
+    })?;
     if verb == Verb::Abort {
         let gate = value_gate("abort.from", node.provision_state.as_str());
         admit(request, gate, &format!("abort in '{}'", node.provision_state))?;
-        if node.provision_state == ProvisionState::ServiceFailed && node.maintenance {
-            return Err(ApiError::conflict(format!("Node {} is in maintenance.", node.uuid)));
-        }
     }
     Ok(())
 }

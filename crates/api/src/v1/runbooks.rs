@@ -106,7 +106,11 @@ pub(super) async fn change(
 
 /// The runbook that the path names, if the caller may read it; everybody may read public ones.
 pub(super) async fn find_readable(request: &Request) -> Result<Runbook, ApiError> {
-    let ident = request.param("runbook_ident");
+    find_named(request, request.param("runbook_ident")).await
+}
+
+/// The runbook of this UUID or name, if the caller may read it.
+pub(super) async fn find_named(request: &Request, ident: &str) -> Result<Runbook, ApiError> {
     let key = match uuid_or_name("Runbook", ident)? {
         Ident::Uuid(uuid) => RunbookKey::Uuid(RunbookUuid::from_uuid(uuid)),
         Ident::Name(name) => RunbookKey::Name(name),
@@ -116,7 +120,8 @@ pub(super) async fn find_readable(request: &Request) -> Result<Runbook, ApiError
     found.ok_or_else(|| ApiError::not_found(format!("Runbook {ident} could not be found.")))
 }
 
-fn authorise(request: &Request, rule: &'static str, runbook: &Runbook) -> Result<(), ApiError> {
+/// Whether `rule` allows the caller to do something with `runbook`.
+pub(super) fn authorise(request: &Request, rule: &'static str, runbook: &Runbook) -> Result<(), ApiError> {
     request.authorise_owned(rule, Kind::Runbook, runbook.owner.as_deref())
 }
 

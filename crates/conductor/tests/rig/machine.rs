@@ -8,15 +8,18 @@ use conductor::{Conductor, Options};
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};
 use db::{Db, HistoryQuery, NodeKey, Scope};
 use driver::{
-    AgentCall, AgentReply, Answer, Boot, Deploy, DriverError, Management, Network, Power, PowerChange,
-    Registry, Retry,
+    AgentCall, AgentReply, Answer, Boot, Deploy, DriverError, Inspect, Management, Network, Power,
+    PowerChange, Registry, Rescue, Retry, StepReply, Steps,
 };
 use model::{
     BootDevice, BootIntent, BootMode, HardwareType, InterfaceKind, Node, NodeUuid, Port, PowerState,
     ProvisionState as S, Secret, Timestamp,
 };
-use provision::{AgentStep, ErrorCode, NetworkChange, Observed, PlannedStep, Policy, Verb};
-use serde_json::Value;
+use provision::{
+    AgentStep, ErrorCode, NetworkChange, Observed, OfferedStep, PlannedStep, Policy, StepArgument, StepList,
+    Verb,
+};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 /// What the machine does wrong.
@@ -31,6 +34,10 @@ pub(crate) struct Knobs {
     /// Actions of drivers never end once so many have: the process is about to die.
     pub(crate) die_after: Option<usize>,
     pub(crate) callback: Duration,
+    /// From an answered lookup to the first heartbeat.
+    pub(crate) token_timeout: Duration,
+    /// Boots whose agent never gets the answer to its lookup.
+    pub(crate) lost_answers: usize,
 }
 
 impl Default for Knobs {
@@ -43,6 +50,8 @@ impl Default for Knobs {
             slow: Duration::ZERO,
             die_after: None,
             callback: Duration::from_mins(1),
+            token_timeout: Duration::from_mins(1),
+            lost_answers: 0,
         }
     }
 }
@@ -58,6 +67,13 @@ pub(crate) struct Machine {
     agent: Option<String>,
     boots: usize,
     commands: Vec<String>,
+    /// What the step `vendor.note` was told, of which node.
+    pub(crate) notes: Vec<(NodeUuid, String)>,
+    polls: usize,
+    /// Answers to lookups so far.
+    answers: usize,
+    /// The hash that an agent was given for its user.
+    pub(crate) rescued: Option<String>,
 }
 
 #[derive(Clone)]
@@ -182,6 +198,89 @@ impl Boot for Hardware {
     }
 }
 
+impl Inspect for Hardware {
+    fn validate(&self, _: &Node) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn steps(&self, _: &Node) -> Vec<PlannedStep> {
+        provision::flow::inspect::out_of_band()
+    }
+
+    fn inspect<'a>(&'a self, _: &'a Node) -> Answer<'a, Observed> {
+        Box::pin(async {
+            self.act().await;
+            let properties = Map::from_iter([("cpu_arch".to_owned(), json!("x86_64"))]);
+            Ok(Observed { properties, ..Observed::default() })
+        })
+    }
+}
+
+impl Rescue for Hardware {
+    fn validate(&self, _: &Node) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn rescue_steps(&self, _: &Node) -> Vec<PlannedStep> {
+        provision::flow::rescue::in_band()
+    }
+
+    fn unrescue_steps(&self, _: &Node) -> Vec<PlannedStep> {
+        provision::flow::rescue::leave()
+    }
+}
+
+/// A step that ends at once, and one that the hardware takes its time for.
+impl Steps for Hardware {
+    fn offered(&self, _: &Node) -> Vec<OfferedStep> {
+        const WORD: &[StepArgument] =
+            &[StepArgument { name: "word", required: true, description: "what to note" }];
+        [StepList::Clean, StepList::Service, StepList::Deploy]
+            .into_iter()
+            .flat_map(|list| {
+                let row = |name| OfferedStep {
+                    requires_ramdisk: false,
+                    ..OfferedStep::new(list, InterfaceKind::Vendor, name)
+                };
+                [OfferedStep { arguments: WORD, ..row("note") }, row("slow")]
+            })
+            .collect()
+    }
+
+    fn run<'a>(&'a self, node: &'a Node, _: StepList, step: &'a PlannedStep) -> Answer<'a, StepReply> {
+        Box::pin(async move {
+            self.act().await;
+            if step.step == "note" {
+                let word = step.args.get_str("word").unwrap_or_default();
+                self.lock().notes.push((node.uuid, word));
+                return Ok(StepReply::done());
+            }
+            let mut reply = StepReply::waiting(Duration::from_secs(1), Duration::from_mins(1));
+            if let StepReply::Waiting(wait) = &mut reply {
+                wait.observed.internal.insert("task".to_owned(), json!("/Tasks/1"));
+            }
+            Ok(reply)
+        })
+    }
+
+    fn poll<'a>(&'a self, node: &'a Node, _: StepList, _: &'a PlannedStep) -> Answer<'a, StepReply> {
+        Box::pin(async move {
+            assert_eq!(node.driver_internal_info.get_str("task").as_deref(), Some("/Tasks/1"));
+            let polls = {
+                let mut machine = self.lock();
+                machine.polls += 1;
+                machine.polls
+            };
+            if polls == 1 {
+                let text = "the BMC is busy.";
+                return Err(DriverError::new(ErrorCode::BmcUnreachable, Retry::Transient, text));
+            }
+            let internal = Map::from_iter([("task".to_owned(), Value::Null)]);
+            Ok(StepReply::Done(Box::new(Observed { internal, ..Observed::default() })))
+        })
+    }
+}
+
 impl Network for Hardware {
     fn validate(&self, _: &Node) -> Result<(), DriverError> {
         Ok(())
@@ -218,6 +317,10 @@ impl Deploy for Hardware {
 
     fn clean_steps(&self, _: &Node) -> Vec<PlannedStep> {
         provision::flow::clean::in_band()
+    }
+
+    fn service_steps(&self, _: &Node) -> Vec<PlannedStep> {
+        provision::flow::service::in_band()
     }
 
     fn prepare_image<'a>(&'a self, _: &'a Node) -> Answer<'a, Observed> {
@@ -267,6 +370,11 @@ impl Deploy for Hardware {
                     let heard = self.lock().commands.contains(&step.step);
                     Ok(if heard { AgentReply::Done(Box::default()) } else { AgentReply::NotFound })
                 }
+                AgentCall::FinalizeRescue => {
+                    self.act().await;
+                    self.lock().rescued = node.instance_info.get_str("hashed_rescue_password");
+                    Ok(AgentReply::Done(Box::default()))
+                }
                 _ => {
                     self.act().await;
                     Ok(AgentReply::Done(Box::default()))
@@ -304,7 +412,11 @@ impl Rig {
     async fn with(dir: TempDir, db: Db, hardware: Hardware, uuid: NodeUuid) -> Self {
         let options = Options {
             hostname: "conductor-1".to_owned(),
-            policy: Policy { callback_timeout: hardware.knobs.callback, ..Policy::default() },
+            policy: Policy {
+                callback_timeout: hardware.knobs.callback,
+                token_timeout: hardware.knobs.token_timeout,
+                ..Policy::default()
+            },
             ..Options::default()
         };
         let conductor = Arc::new(Conductor::start(db.clone(), registry(&hardware), options).await.unwrap());
@@ -360,7 +472,15 @@ impl Rig {
     }
 
     pub(crate) async fn request(&self, verb: Verb) -> Result<(), RequestError> {
-        self.conductor.provision(self.uuid, verb, ProvisionArgs::default()).await
+        self.request_with(verb, ProvisionArgs::default()).await
+    }
+
+    pub(crate) async fn request_with(&self, verb: Verb, args: ProvisionArgs) -> Result<(), RequestError> {
+        self.conductor.provision(self.uuid, verb, args).await
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.db
     }
 
     pub(crate) async fn ask(&self, verb: Verb, end: S) {
@@ -376,7 +496,11 @@ impl Rig {
         self.until_true(|node| node.target_power_state.is_none(), "no target power state").await
     }
 
-    async fn until_true(&self, fits: impl Fn(&Node) -> bool, what: &str) -> Node {
+    pub(crate) async fn until_noted(&self, count: usize) {
+        self.until_true(|_| self.machine().notes.len() >= count, "noted").await;
+    }
+
+    pub(crate) async fn until_true(&self, fits: impl Fn(&Node) -> bool, what: &str) -> Node {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         loop {
             let node = self.node().await;
@@ -411,6 +535,14 @@ async fn call_home(conductor: Arc<Conductor>, hardware: Hardware, uuid: NodeUuid
             let lookup = Lookup { addresses: vec![], node_uuid: Some(uuid), wants_token: true };
             let Ok(reply) = conductor.lookup(lookup).await else { continue };
             known = reply.config.get_str("agent_token").map(|token| (boot.clone(), Secret::new(token)));
+            let lost = {
+                let mut machine = hardware.lock();
+                machine.answers += 1;
+                machine.answers <= hardware.knobs.lost_answers
+            };
+            if lost {
+                known = Some((boot, Secret::new("the answer never came")));
+            }
         }
         let Some((_, token)) = &known else { continue };
         let beat = Heartbeat {
@@ -441,5 +573,8 @@ fn registry(hardware: &Hardware) -> Registry {
     registry.boot.insert("test", one());
     registry.deploy.insert("test", one());
     registry.network.insert("test", one());
+    registry.inspect.insert("test", one());
+    registry.rescue.insert("test", one());
+    registry.steps.insert((InterfaceKind::Vendor, "test"), one());
     registry
 }

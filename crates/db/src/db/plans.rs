@@ -34,6 +34,11 @@ impl Db {
         self.read(Size::of(paging.limit), move |session| deploy_template::list(session, &paging)).await
     }
 
+    /// Those of these names, oldest first. At most 16,384 names.
+    pub async fn deploy_templates_named(&self, names: Vec<String>) -> Result<Vec<DeployTemplate>, DbError> {
+        self.read(Size::Point, move |session| deploy_template::named(session, &names)).await
+    }
+
     /// Stores a new deploy template; the answer has its `id`.
     ///
     /// # Errors

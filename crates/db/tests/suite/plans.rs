@@ -42,6 +42,9 @@ pub(crate) async fn templates_come_back_with_their_steps(db: Db) {
     for key in [DeployTemplateKey::Uuid(stored.uuid), DeployTemplateKey::Name("CUSTOM_A".to_owned())] {
         assert_eq!(db.get_deploy_template(&key).await.unwrap().as_ref(), Some(&stored), "{key:?}");
     }
+    let named = db.deploy_templates_named(vec!["CUSTOM_B".to_owned(), "CUSTOM_X".to_owned()]).await.unwrap();
+    assert_eq!(named, [other.clone()]);
+    assert!(db.deploy_templates_named(vec![]).await.unwrap().is_empty());
     let mut after = stored.clone();
     "CUSTOM_C".clone_into(&mut after.name);
     after.steps = vec![step("c", 7)];

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use agent_api::{AgentStep as WireStep, CommandStatus, StepKind, StepOutcome, params::InstallBootloader};
+use agent_api::{
+    AgentStep as WireStep, CommandStatus, StepKind, StepOutcome, params::FinalizeRescue,
+    params::InstallBootloader,
+};
 use agent_client::{AgentClient, AgentError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -202,6 +205,10 @@ impl DirectDeploy {
             AgentCall::Steps(list) => self.steps(&client, node, list).await,
             AgentCall::Run(list, step) => self.run(&client, node, list, &step).await,
             AgentCall::Ask(list, step) => ask(&client, list, &step, known_start).await,
+            AgentCall::FinalizeRescue => {
+                finalize_rescue(&client, node).await?;
+                Ok(done())
+            }
             AgentCall::InstallBootloader => {
                 install_bootloader(&client, node).await?;
                 Ok(done())
@@ -231,6 +238,10 @@ impl Deploy for DirectDeploy {
 
     fn clean_steps(&self, _node: &Node) -> Vec<PlannedStep> {
         provision::flow::clean::in_band()
+    }
+
+    fn service_steps(&self, _node: &Node) -> Vec<PlannedStep> {
+        provision::flow::service::in_band()
     }
 
     fn prepare_image<'a>(&'a self, node: &'a Node) -> Answer<'a, Observed> {
@@ -369,4 +380,12 @@ async fn install_bootloader(client: &AgentClient, node: &Node) -> Result<(), Dri
         ..InstallBootloader::default()
     };
     client.install_bootloader(&request, BOOTLOADER_LIMIT).await.map_err(|error| command_failed(&error))
+}
+
+async fn finalize_rescue(client: &AgentClient, node: &Node) -> Result<(), DriverError> {
+    let hash = node.instance_info.get_str("hashed_rescue_password").ok_or_else(|| {
+        DriverError::instance_info("instance_info has no hashed_rescue_password to give to the agent.")
+    })?;
+    let request = FinalizeRescue { rescue_password: hash, hashed: true };
+    client.finalize_rescue(&request).await.map_err(|error| command_failed(&error))
 }

@@ -12,8 +12,12 @@ use crate::step::{Action, NetworkChange, PlannedStep, StepList};
 /// Seconds that the agent gets to switch the machine off before the BMC does.
 const POWER_OFF_GRACE: u32 = 30;
 
-/// The core steps of the `direct` interface.
+/// The core steps of the `direct` interface. Each may be aborted: what they leave behind is never booted.
 pub fn direct() -> Vec<PlannedStep> {
+    core_steps().into_iter().map(|step| PlannedStep { abortable: true, ..step }).collect()
+}
+
+fn core_steps() -> Vec<PlannedStep> {
     vec![
         PlannedStep::new(
             "deploy",

@@ -14,6 +14,8 @@ pub fn steps() -> Vec<PlannedStep> {
             Action::Boot(BootIntent::None),
             Action::ForgetAgent,
             Action::Network(NetworkChange::RemoveProvisioning),
+            Action::Network(NetworkChange::RemoveRescuing),
+            Action::Network(NetworkChange::RemoveServicing),
             Action::Network(NetworkChange::UnconfigureTenant),
         ],
     )]

@@ -1,0 +1,3 @@
+//! Inspection, by implementation.
+
+pub mod fake;

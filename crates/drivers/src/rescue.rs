@@ -1,0 +1,4 @@
+//! Rescue, by implementation.
+
+pub mod agent;
+pub mod fake;
