@@ -84,7 +84,7 @@ pub(super) async fn put_agents_to_work(folder: &Path, url: Option<&str>, nodes: 
         after.provision_state = ProvisionState::Cleaning;
         after.driver_internal_info.set("agent_secret_token", json!(TOKEN));
         let now = Timestamp::now();
-        let record = FlowRecord::new(FlowKind::Clean, Vec::new(), now);
+        let record = FlowRecord::of_plan(FlowKind::Clean, provision::Plan::default(), now);
         let flow = FlowRow {
             node: before.uuid,
             flow: record.id,
