@@ -183,6 +183,7 @@ enforced! {
     GET "/v1/shards" "shards:get";
 
     POST "/v1/events" "events:post";
+    GET "/v1/events/stream" "node:list_all" | "node:list";
 
     GET "/v1/lookup" "driver:ipa_lookup";
     POST "/v1/heartbeat/{node_ident}" "node:ipa_heartbeat";

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::auth::Refusal;
 use crate::error::{ApiError, FoundByRouting};
+use crate::event_feed::Stopping;
 use crate::query::Query;
 use crate::request::Request;
 use crate::routes::{ROUTES, Route};
@@ -30,6 +31,9 @@ const MIN_HEADER: HeaderName = HeaderName::from_static("x-openstack-ironic-api-m
 const MAX_HEADER: HeaderName = HeaderName::from_static("x-openstack-ironic-api-maximum-version");
 const REQUEST_ID_HEADERS: [HeaderName; 2] =
     [HeaderName::from_static("openstack-request-id"), HeaderName::from_static("x-openstack-request-id")];
+
+/// The one route whose answer is not JSON.
+const EVENT_STREAM: &str = "/v1/events/stream";
 
 /// The API as a router that can be served, or called without a socket.
 pub fn router(state: ApiState) -> Router {
@@ -118,6 +122,11 @@ async fn run(
         params: params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         query,
         body,
+        last_event_id: parts
+            .headers
+            .get("last-event-id")
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        stopping: parts.extensions.remove::<Stopping>(),
     };
     in_time(deadline, (row.handler)(request)).await
 }
@@ -206,8 +215,9 @@ async fn answer(
         return if path == "/" { ApiError::new(status, text) } else { ApiError::routing(status, text) }
             .into_response();
     }
-    if !accepts_json(request.headers()) {
-        let text = "Only application/json can be sent.";
+    let kind = if path == EVENT_STREAM { "text/event-stream" } else { "application/json" };
+    if !accepts(request.headers(), kind) {
+        let text = format!("Only {kind} can be sent.");
         return ApiError::routing(StatusCode::NOT_ACCEPTABLE, text).into_response();
     }
     if let Err(error) = rewrite(&mut request, &path) {
@@ -261,13 +271,14 @@ fn version_headers(headers: &mut HeaderMap, negotiated: &Result<Version, Negotia
     }
 }
 
-/// Whether the caller takes JSON; callers that do not say take anything.
-fn accepts_json(headers: &HeaderMap) -> bool {
+/// Whether the caller takes answers of the media type `kind`; callers that do not say take anything.
+fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    let family = format!("{}/*", kind.split('/').next().unwrap_or_default());
     let mut wanted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
     wanted.peek().is_none()
         || wanted.flat_map(|value| value.split(',')).any(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
-            range.is_empty() || ["*/*", "application/*", "application/json"].contains(&range)
+            range.is_empty() || ["*/*", &family, kind].contains(&range)
         })
 }
 

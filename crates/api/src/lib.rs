@@ -11,6 +11,7 @@ mod bodies;
 mod body;
 mod enforced;
 mod error;
+mod event_feed;
 mod front;
 mod ident;
 mod interfaces;
@@ -29,6 +30,7 @@ mod request;
 mod routes;
 mod rules;
 mod serve;
+mod stall;
 mod store;
 mod v1;
 

@@ -163,6 +163,10 @@ fn reply(operation: &Operation) -> Value {
         Some(reply) => {
             json!({"description": description, "content": {"application/json": {"schema": reply.document()}}})
         }
+        None if operation.status == 200 => {
+            let events = json!({"text/event-stream": {"schema": {"type": "string"}}});
+            json!({"description": "What happens, until the caller goes away", "content": events})
+        }
         None => json!({"description": description}),
     }
 }

@@ -59,6 +59,11 @@ impl Operation {
         Self::new(204)
     }
 
+    /// Tells of what happens until the caller goes away: 200.
+    pub(crate) const fn follow() -> Self {
+        Self::new(200)
+    }
+
     /// Begun, done later: 202.
     pub(crate) const fn begun() -> Self {
         Self::new(202)

@@ -27,6 +27,8 @@ pub struct Options {
     pub conductor_timeout: Duration,
     /// Whether administrators of a project may enrol nodes, which their project then owns, and remove these.
     pub project_admin_can_manage_own_nodes: bool,
+    /// How long a reader of events hears nothing before it is told that the service is still there.
+    pub event_heartbeat: Duration,
     /// Whether agents may look nodes up and send heartbeats; off for sites without ramdisks.
     pub ramdisk_endpoints: bool,
 }
@@ -44,6 +46,7 @@ impl Default for Options {
             default_resource_class: None,
             conductor_timeout: Duration::from_mins(1),
             project_admin_can_manage_own_nodes: true,
+            event_heartbeat: Duration::from_secs(15),
             ramdisk_endpoints: true,
         }
     }

@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Mac,
     /// A whole number above 0.
     Count,
+    /// A whole number, 0 or above.
+    Index,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -103,6 +105,13 @@ pub(crate) const PROJECT: &[Param] = &[param("project", Kind::Text)];
 pub(crate) const PHASE: &[Param] = &[param("phase", Kind::Text)];
 /// Which kind of drivers.
 pub(crate) const DRIVER_TYPE: &[Param] = &[param("type", Kind::Word(&["classic", "dynamic"]))];
+/// Which events.
+pub(crate) const EVENTS: &[Param] = &[
+    param("since", Kind::Index),
+    param("type", Kind::Texts),
+    param("node", Kind::Text),
+    param("resource", Kind::Uuid),
+];
 /// Who an agent is.
 pub(crate) const LOOKUP: &[Param] = &[param("addresses", Kind::Texts), param("node_uuid", Kind::Uuid)];
 
@@ -120,6 +129,9 @@ impl Kind {
             Self::Count => {
                 (text.parse::<i64>().is_ok_and(|count| count > 0), "a whole number above 0".to_owned())
             }
+            Self::Index => {
+                (text.parse::<i64>().is_ok_and(|index| index >= 0), "a whole number, 0 or above".to_owned())
+            }
             Self::Word(words) => (words.contains(&text), words.join(" or ")),
         };
         if fits { Ok(()) } else { Err(expected) }
@@ -135,6 +147,7 @@ impl Kind {
             Self::Uuid => json!({"type": "string", "format": "uuid"}),
             Self::Mac => json!({"type": "string", "pattern": "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"}),
             Self::Count => json!({"type": "integer", "minimum": 1}),
+            Self::Index => json!({"type": "integer", "minimum": 0}),
             Self::Word(words) => json!({"type": "string", "enum": words}),
         }
     }
@@ -151,6 +164,7 @@ mod tests {
             (Kind::Uuid, "1be26c0b-03f2-4d2e-ae87-c02d7f33c123", "1be26c0b"),
             (Kind::Mac, "52:54:00:AA:bb:cc", "52-54-00-12-34-56"),
             (Kind::Count, "5", "0"),
+            (Kind::Index, "0", "-1"),
             (Kind::Word(&["asc", "desc"]), "asc", "up"),
         ] {
             assert_eq!(kind.check(good), Ok(()));

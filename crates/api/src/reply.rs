@@ -1,8 +1,9 @@
 //! Successful answers.
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, LOCATION};
-use http::{HeaderValue, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::error::ApiError;
 
@@ -15,27 +16,33 @@ pub(crate) struct Reply {
     status: StatusCode,
     location: Option<String>,
     body: Option<Vec<u8>>,
+    events: Option<Body>,
 }
 
 impl Reply {
     /// 200 with a JSON body.
     pub(crate) fn json(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: StatusCode::OK, location: None, body: Some(body.into()) }
+        Self { status: StatusCode::OK, location: None, body: Some(body.into()), events: None }
     }
 
     /// 201 with the object made and where it is.
     pub(crate) fn created(location: String, body: Vec<u8>) -> Self {
-        Self { status: StatusCode::CREATED, location: Some(location), body: Some(body) }
+        Self { status: StatusCode::CREATED, location: Some(location), body: Some(body), events: None }
+    }
+
+    /// 200 with events until the reader goes away. Proxies are asked to pass them on at once.
+    pub(crate) fn events(body: Body) -> Self {
+        Self { status: StatusCode::OK, location: None, body: None, events: Some(body) }
     }
 
     /// 202 without a body.
     pub(crate) fn accepted() -> Self {
-        Self { status: StatusCode::ACCEPTED, location: None, body: None }
+        Self { status: StatusCode::ACCEPTED, location: None, body: None, events: None }
     }
 
     /// 204.
     pub(crate) fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, location: None, body: None }
+        Self { status: StatusCode::NO_CONTENT, location: None, body: None, events: None }
     }
 
     /// The same with the URL to look at next.
@@ -47,6 +54,14 @@ impl Reply {
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
+        if let Some(body) = self.events {
+            let headers = [
+                (CONTENT_TYPE, "text/event-stream"),
+                (CACHE_CONTROL, "no-cache"),
+                (HeaderName::from_static("x-accel-buffering"), "no"),
+            ];
+            return (self.status, headers, body).into_response();
+        }
         let mut response = match self.body {
             Some(body) => (self.status, [(CONTENT_TYPE, "application/json")], body).into_response(),
             None => self.status.into_response(),

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::ApiError;
+use crate::event_feed::Stopping;
 use crate::page::Page;
 use crate::query::Query;
 use crate::reply::Reply;
@@ -41,6 +42,10 @@ pub(crate) struct Request {
     pub(crate) query: Query,
     /// The body.
     pub(crate) body: Bytes,
+    /// The header `Last-Event-ID`.
+    pub(crate) last_event_id: Option<String>,
+    /// Tells answers without end that the service stops.
+    pub(crate) stopping: Option<Stopping>,
 }
 
 impl Request {

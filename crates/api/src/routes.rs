@@ -19,7 +19,7 @@ use crate::v1::{
     node_update, node_vifs, port_update, ports, ramdisk, root,
 };
 use crate::v1::{chassis, portgroup_update, portgroups, volume, volume_connectors, volume_targets};
-use crate::v1::{deploy_templates, events, inspection_rules, node_children, node_inventory};
+use crate::v1::{deploy_templates, event_stream, events, inspection_rules, node_children, node_inventory};
 use crate::v1::{openapi, runbook_traits, runbooks, shards};
 
 /// One route.
@@ -291,6 +291,9 @@ routes! {
 
     POST "/v1/events" events::post,
         Operation::done().takes(bodies::EVENTS);
+
+    GET "/v1/events/stream" event_stream::stream,
+        Operation::follow().asks("events/stream", &[params::EVENTS]);
 
     GET "/v1/lookup" ramdisk::lookup,
         Operation::get(bodies::LOOKUP).asks("lookup", &[params::LOOKUP]);

@@ -11,8 +11,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt as _;
+
+use crate::event_feed::Stopping;
+use crate::stall::Stallable;
 
 /// Limits on connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct ServeLimits {
     pub max_headers: usize,
     /// Bytes that the head of a request may have.
     pub max_head_bytes: usize,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
     /// How long requests under way may take after the call to stop.
     pub drain: Duration,
 }
@@ -36,6 +41,7 @@ impl Default for ServeLimits {
             head_timeout: Duration::from_secs(30),
             max_headers: 100,
             max_head_bytes: 64 * 1024,
+            write_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }
     }
@@ -55,7 +61,12 @@ pub async fn serve<L: Listener>(
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.max_headers)
         .max_buf_size(limits.max_head_bytes);
-    let service = router.map_request(|request: http::Request<Incoming>| request.map(Body::new));
+    let (stop, stopping) = watch::channel(false);
+    let service = router.map_request(move |request: http::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Stopping(stopping.clone()));
+        request
+    });
     let slots = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -69,6 +80,7 @@ pub async fn serve<L: Listener>(
             next = next => next,
             () = &mut shutdown => break,
         };
+        let io = Stallable::new(io, limits.write_timeout);
         let connection = http.serve_connection(TokioIo::new(io), TowerToHyperService::new(service.clone()));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -79,6 +91,8 @@ pub async fn serve<L: Listener>(
         });
     }
     drop(listener);
+    // Answers without end come to theirs.
+    stop.send_replace(true);
     if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!(seconds = limits.drain.as_secs(), "requests under way were broken off at shutdown");
     }

@@ -5,6 +5,7 @@ pub(crate) mod chassis;
 pub(crate) mod conductors;
 pub(crate) mod deploy_templates;
 pub(crate) mod drivers;
+pub(crate) mod event_stream;
 pub(crate) mod events;
 pub(crate) mod inspection_rules;
 pub(crate) mod node_boot;

@@ -7,6 +7,7 @@ mod chassis;
 mod clients;
 mod conductors;
 mod contract;
+mod events;
 mod failures;
 mod fields;
 mod fixture;
