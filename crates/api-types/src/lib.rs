@@ -4,6 +4,7 @@
 //! at creation and accepted in a patch, how it is written and how it is set. Serialisation, validation, field selection
 //! and JSON Patch know nothing but these rows. Knows no HTTP, no store, no policy.
 
+mod bios_setting;
 mod chassis;
 mod conductor;
 mod config_drive;
@@ -12,6 +13,7 @@ mod deploy_template;
 mod driver;
 mod error_body;
 mod field;
+mod firmware_component;
 mod inspection_rule;
 mod invalid;
 mod link;
@@ -36,6 +38,7 @@ mod value;
 mod volume;
 mod writer;
 
+pub use bios_setting::{BIOS_SETTING, BiosSettingRow};
 pub use chassis::CHASSIS;
 pub use conductor::CONDUCTOR;
 pub use config_drive::check_config_drive;
@@ -44,6 +47,7 @@ pub use deploy_template::DEPLOY_TEMPLATE;
 pub use driver::{DRIVER, DriverRow};
 pub use error_body::{Fault, basic_auth_error, envelope, flat_fault, routing_error};
 pub use field::{Context, Field, Json, Resource, Type};
+pub use firmware_component::FIRMWARE_COMPONENT;
 pub use inspection_rule::INSPECTION_RULE;
 pub use invalid::{BodyError, Invalid};
 pub use link::write_links;

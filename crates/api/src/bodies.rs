@@ -1,7 +1,7 @@
 //! Bodies of requests and replies that are no objects of a resource, as rows.
 
-use api_types::{Json, Member, Schema};
-use model::{BootDevice, BootMode, PowerTarget};
+use api_types::{BIOS_SETTING, Json, Member, Schema};
+use model::{BootDevice, BootMode, IndicatorState, MediaDevice, PowerTarget};
 use provision::Verb;
 
 const fn needed(name: &'static str, schema: Schema) -> Member {
@@ -49,8 +49,47 @@ pub(crate) const SET_CONSOLE: Schema = Schema::Members(&[needed("enabled", Schem
 /// `GET states/console`
 pub(crate) const CONSOLE: Schema = Schema::Members(&[
     needed("console_enabled", Schema::FLAG),
-    optional("console_info", Schema::Members(&[needed("type", Schema::TEXT), needed("url", Schema::TEXT)])),
+    optional("console_info", Schema::Open(&[optional("type", Schema::TEXT), optional("url", Schema::TEXT)])),
 ]);
+/// `GET bios/{setting_name}`: the setting under its name.
+pub(crate) const BIOS: Schema = Schema::MapOf(&Schema::Shown(&BIOS_SETTING));
+/// What a light does.
+const LIGHT: Schema = Schema::Word(|| IndicatorState::ALL.map(IndicatorState::as_str).to_vec());
+/// `GET management/indicators`
+pub(crate) const INDICATORS: Schema = Schema::Members(&[needed(
+    "indicators",
+    Schema::ListOf(&Schema::Members(&[
+        needed("name", Schema::TEXT),
+        needed("component", Schema::TEXT),
+        needed("readonly", Schema::FLAG),
+        needed("states", Schema::ListOf(&LIGHT)),
+        needed("links", LINKS),
+    ])),
+)]);
+/// `GET management/indicators/{indicator}`
+pub(crate) const INDICATOR: Schema = Schema::Members(&[needed("state", LIGHT)]);
+/// `PUT management/indicators/{indicator}`; the state may be in capitals.
+pub(crate) const SET_INDICATOR: Schema = Schema::Members(&[needed("state", Schema::TEXT)]);
+/// `GET vmedia`
+pub(crate) const MEDIA: Schema = Schema::ListOf(&Schema::Members(&[
+    needed("media_types", Schema::TEXTS),
+    needed("inserted", Schema::FLAG),
+    optional("image", Schema::TEXT),
+]));
+/// `POST vmedia`
+pub(crate) const ATTACH_MEDIA: Schema = Schema::Members(&[
+    needed("device_type", Schema::Word(|| MediaDevice::ALL.map(MediaDevice::as_str).to_vec())),
+    needed("image_url", Schema::TEXT),
+    optional("image_download_source", Schema::Word(|| vec!["http", "local", "swift"])),
+]);
+/// `GET vendor_passthru/methods`
+pub(crate) const METHODS: Schema = Schema::MapOf(&Schema::Members(&[
+    needed("http_methods", Schema::TEXTS),
+    needed("async", Schema::FLAG),
+    needed("description", Schema::TEXT),
+    needed("attach", Schema::FLAG),
+    optional("require_exclusive_lock", Schema::FLAG),
+]));
 /// `PUT maintenance`
 pub(crate) const MAINTENANCE: Schema = Schema::Members(&[optional("reason", Schema::TEXT)]);
 /// `PUT management/boot_device`

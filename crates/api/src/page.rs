@@ -25,6 +25,11 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// All of a list that is never cut into pages.
+    pub(crate) fn whole(shape: Shape) -> Self {
+        Self { limit: usize::MAX, marker: None, sort_key: String::new(), descending: false, shape }
+    }
+
     /// Reads the paging parameters of `request`. `detail` is the shape of a route that always shows everything.
     pub(crate) fn read<T>(request: &Request, resource: &Resource<T>, detail: bool) -> Result<Self, ApiError> {
         let query = &request.query;

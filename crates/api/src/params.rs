@@ -53,6 +53,9 @@ pub(crate) const FIELDS: &[Param] = &[param("fields", Kind::Fields)];
 /// Everything is shown.
 pub(crate) const DETAIL: &[Param] = &[param("detail", Kind::Flag)];
 
+/// Which kinds of virtual media.
+pub(crate) const DEVICE_TYPES: &[Param] = &[param("device_types", Kind::Texts)];
+
 /// Which nodes.
 pub(crate) const NODES: &[Param] = &[
     param("instance_uuid", Kind::Uuid),

@@ -15,19 +15,30 @@ pub(crate) type Answer = Result<Reply, ApiError>;
 pub(crate) struct Reply {
     status: StatusCode,
     location: Option<String>,
-    body: Option<Vec<u8>>,
+    /// What the body is, and the body.
+    body: Option<(&'static str, Vec<u8>)>,
     events: Option<Body>,
 }
+
+/// The usual body.
+const JSON: &str = "application/json";
 
 impl Reply {
     /// 200 with a JSON body.
     pub(crate) fn json(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: StatusCode::OK, location: None, body: Some(body.into()), events: None }
+        Self { status: StatusCode::OK, location: None, body: Some((JSON, body.into())), events: None }
+    }
+
+    /// 200 with a file.
+    pub(crate) fn file(body: impl Into<Vec<u8>>) -> Self {
+        let body = Some(("application/octet-stream", body.into()));
+        Self { status: StatusCode::OK, location: None, body, events: None }
     }
 
     /// 201 with the object made and where it is.
     pub(crate) fn created(location: String, body: Vec<u8>) -> Self {
-        Self { status: StatusCode::CREATED, location: Some(location), body: Some(body), events: None }
+        let body = Some((JSON, body));
+        Self { status: StatusCode::CREATED, location: Some(location), body, events: None }
     }
 
     /// 200 with events until the reader goes away. Proxies are asked to pass them on at once.
@@ -63,7 +74,7 @@ impl IntoResponse for Reply {
             return (self.status, headers, body).into_response();
         }
         let mut response = match self.body {
-            Some(body) => (self.status, [(CONTENT_TYPE, "application/json")], body).into_response(),
+            Some((kind, body)) => (self.status, [(CONTENT_TYPE, kind)], body).into_response(),
             None => self.status.into_response(),
         };
         if let Some(location) = self.location.and_then(|text| HeaderValue::try_from(text).ok()) {

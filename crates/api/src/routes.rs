@@ -1,8 +1,8 @@
 //! Every route as a row. From which version on a route answers is said by the releases (`microversion`).
 
 use api_types::{
-    CHASSIS, CONDUCTOR, DEPLOY_TEMPLATE, DRIVER, HISTORY, INSPECTION_RULE, NODE, NODE_STATES, PORT,
-    PORTGROUP, RUNBOOK, Schema, VOLUME_CONNECTOR, VOLUME_TARGET,
+    BIOS_SETTING, CHASSIS, CONDUCTOR, DEPLOY_TEMPLATE, DRIVER, FIRMWARE_COMPONENT, HISTORY, INSPECTION_RULE,
+    NODE, NODE_STATES, PORT, PORTGROUP, RUNBOOK, Schema, VOLUME_CONNECTOR, VOLUME_TARGET,
 };
 use axum::routing::MethodFilter;
 use futures_util::future::BoxFuture;
@@ -20,6 +20,7 @@ use crate::v1::{
 };
 use crate::v1::{chassis, portgroup_update, portgroups, volume, volume_connectors, volume_targets};
 use crate::v1::{deploy_templates, event_stream, events, inspection_rules, node_children, node_inventory};
+use crate::v1::{node_bios, node_console, node_firmware, node_indicators, node_media, node_raid, vendor};
 use crate::v1::{openapi, runbook_traits, runbooks, shards};
 
 /// One route.
@@ -94,15 +95,15 @@ routes! {
         Operation::begun().takes(bodies::POWER);
     PUT "/v1/nodes/{node_ident}/states/provision" node_provision::provision,
         Operation::begun().takes(bodies::PROVISION);
-    PUT "/v1/nodes/{node_ident}/states/raid" node_boot::set_raid,
+    PUT "/v1/nodes/{node_ident}/states/raid" node_raid::set,
         Operation::done().takes(bodies::RAID);
     PUT "/v1/nodes/{node_ident}/states/boot_mode" node_boot::set_boot_mode,
         Operation::begun().takes(bodies::BOOT_MODE);
     PUT "/v1/nodes/{node_ident}/states/secure_boot" node_boot::set_secure_boot,
         Operation::begun().takes(bodies::SECURE_BOOT);
-    GET "/v1/nodes/{node_ident}/states/console" node_management::console,
+    GET "/v1/nodes/{node_ident}/states/console" node_console::show,
         Operation::get(bodies::CONSOLE);
-    PUT "/v1/nodes/{node_ident}/states/console" node_management::set_console,
+    PUT "/v1/nodes/{node_ident}/states/console" node_console::set,
         Operation::begun().takes(bodies::SET_CONSOLE);
     PUT "/v1/nodes/{node_ident}/maintenance" node_maintenance::set,
         Operation::begun().takes(bodies::MAINTENANCE);
@@ -116,6 +117,36 @@ routes! {
         Operation::get(bodies::BOOT_DEVICES);
     PUT "/v1/nodes/{node_ident}/management/inject_nmi" node_management::inject_nmi,
         Operation::done();
+    GET "/v1/nodes/{node_ident}/management/indicators" node_indicators::list,
+        Operation::get(bodies::INDICATORS);
+    GET "/v1/nodes/{node_ident}/management/indicators/{indicator}" node_indicators::show,
+        Operation::get(bodies::INDICATOR);
+    PUT "/v1/nodes/{node_ident}/management/indicators/{indicator}" node_indicators::set,
+        Operation::done().takes(bodies::SET_INDICATOR);
+    GET "/v1/nodes/{node_ident}/vendor_passthru/methods" vendor::methods,
+        Operation::get(bodies::METHODS);
+    GET "/v1/nodes/{node_ident}/vendor_passthru" vendor::call;
+    POST "/v1/nodes/{node_ident}/vendor_passthru" vendor::call;
+    PUT "/v1/nodes/{node_ident}/vendor_passthru" vendor::call;
+    PATCH "/v1/nodes/{node_ident}/vendor_passthru" vendor::call;
+    DELETE "/v1/nodes/{node_ident}/vendor_passthru" vendor::call;
+    GET "/v1/nodes/{node_ident}/vendor_passthru/{method}" vendor::call;
+    POST "/v1/nodes/{node_ident}/vendor_passthru/{method}" vendor::call;
+    PUT "/v1/nodes/{node_ident}/vendor_passthru/{method}" vendor::call;
+    PATCH "/v1/nodes/{node_ident}/vendor_passthru/{method}" vendor::call;
+    DELETE "/v1/nodes/{node_ident}/vendor_passthru/{method}" vendor::call;
+    GET "/v1/nodes/{node_ident}/vmedia" node_media::list,
+        Operation::get(bodies::MEDIA);
+    POST "/v1/nodes/{node_ident}/vmedia" node_media::attach,
+        Operation::done().takes(bodies::ATTACH_MEDIA);
+    DELETE "/v1/nodes/{node_ident}/vmedia" node_media::detach,
+        Operation::done().asks("vmedia", &[params::DEVICE_TYPES]);
+    GET "/v1/nodes/{node_ident}/bios" node_bios::list,
+        Operation::list("bios", &BIOS_SETTING).asks("bios", &[VIEW]);
+    GET "/v1/nodes/{node_ident}/bios/{setting_name}" node_bios::show,
+        Operation::get(bodies::BIOS);
+    GET "/v1/nodes/{node_ident}/firmware" node_firmware::list,
+        Operation::list("firmware", &FIRMWARE_COMPONENT).asks("firmware", &[VIEW]);
     GET "/v1/nodes/{node_ident}/traits" node_traits::list,
         Operation::get(bodies::TRAITS);
     PUT "/v1/nodes/{node_ident}/traits" node_traits::replace,
@@ -237,6 +268,20 @@ routes! {
         Operation::show("drivers", &DRIVER);
     GET "/v1/drivers/{driver_name}/properties" drivers::properties,
         Operation::get(bodies::PROPERTIES);
+    GET "/v1/drivers/{driver_name}/raid/logical_disk_properties" node_raid::properties,
+        Operation::get(bodies::PROPERTIES);
+    GET "/v1/drivers/{driver_name}/vendor_passthru/methods" vendor::driver_methods,
+        Operation::get(bodies::METHODS);
+    GET "/v1/drivers/{driver_name}/vendor_passthru" vendor::driver_call;
+    POST "/v1/drivers/{driver_name}/vendor_passthru" vendor::driver_call;
+    PUT "/v1/drivers/{driver_name}/vendor_passthru" vendor::driver_call;
+    PATCH "/v1/drivers/{driver_name}/vendor_passthru" vendor::driver_call;
+    DELETE "/v1/drivers/{driver_name}/vendor_passthru" vendor::driver_call;
+    GET "/v1/drivers/{driver_name}/vendor_passthru/{method}" vendor::driver_call;
+    POST "/v1/drivers/{driver_name}/vendor_passthru/{method}" vendor::driver_call;
+    PUT "/v1/drivers/{driver_name}/vendor_passthru/{method}" vendor::driver_call;
+    PATCH "/v1/drivers/{driver_name}/vendor_passthru/{method}" vendor::driver_call;
+    DELETE "/v1/drivers/{driver_name}/vendor_passthru/{method}" vendor::driver_call;
 
     GET "/v1/conductors" conductors::list,
         Operation::list("conductors", &CONDUCTOR);

@@ -3,6 +3,10 @@
 //! Everything here is about one node and is either an intent (recorded, then worked on; the answer only says that it was
 //! accepted) or a question that needs the node's BMC now. Knows neither HTTP nor drivers.
 
+mod hardware;
+
+pub use hardware::{HardwareRequests, VendorCall, VendorReply};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,7 +182,7 @@ pub enum RequestError {
 pub type Reply<'a, T> = BoxFuture<'a, Result<T, RequestError>>;
 
 /// The conductors, as the API sees them.
-pub trait Conductors: Send + Sync + 'static {
+pub trait Conductors: HardwareRequests {
     /// Host name of the conductor in charge of the node; `None` when nobody is.
     fn conductor_of(&self, node: &Node) -> Option<String>;
 

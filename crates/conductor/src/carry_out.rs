@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
+use db::DbError;
 use driver::{AgentCall, AgentReply, DriverError, Drivers, PowerChange, Retry, StepReply};
 use model::{InterfaceKind, Node, PowerState};
 use provision::{Action, Effect, ErrorCode, Observed, Outcome, StepError, StepList};
 
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+
 use crate::engine::Engine;
+
+/// How long reading BIOS settings, or firmware versions, may take.
+const READING: Duration = Duration::from_secs(30);
 
 impl Engine {
     pub(crate) async fn carry_out(&self, node: &Node, effect: Effect) -> Outcome {
@@ -17,9 +24,56 @@ impl Engine {
         if let Action::RunOnChildren { list, only } = &effect.action {
             return self.run_on_children(node, effect.step.as_ref(), *list, only).await;
         }
-        match attempt(&drivers, node, effect).await {
+        let reads_facts = effect.action == Action::ReadBmcFacts;
+        let mut outcome = match attempt(&drivers, node, effect).await {
             Ok(outcome) => outcome,
-            Err(error) => Outcome::Failed(error.into_step_error()),
+            Err(error) => return Outcome::Failed(error.into_step_error()),
+        };
+        if let Outcome::Done(observed) = &mut outcome {
+            if reads_facts {
+                self.read_firmware(node, observed).await;
+            }
+            if let Err(error) = self.keep(node, observed).await {
+                let text = format!("what was read from the machine cannot be stored: {error}.");
+                return Outcome::Failed(StepError::new(ErrorCode::Internal, text));
+            }
+        }
+        outcome
+    }
+
+    /// Reads BIOS settings and firmware versions, where the node's drivers can. A failure is no reason to stop.
+    async fn read_firmware(&self, node: &Node, observed: &mut Observed) {
+        if let Ok(Some(bios)) = self.registry.bios(node) {
+            let settings = timeout(READING, bios.settings(node)).await;
+            observed.bios = told(node, "BIOS settings", settings).flatten();
+        }
+        if let Ok(Some(firmware)) = self.registry.firmware(node) {
+            let components = timeout(READING, firmware.components(node)).await;
+            observed.firmware = told(node, "firmware versions", components).flatten().unwrap_or_default();
+        }
+    }
+
+    /// Keeps what is stored apart from the node. The same again changes nothing.
+    async fn keep(&self, node: &Node, observed: &mut Observed) -> Result<(), DbError> {
+        if let Some(settings) = observed.bios.take() {
+            self.db.put_bios_settings(node.uuid, settings).await?;
+        }
+        let seen = std::mem::take(&mut observed.firmware);
+        if seen.is_empty() { Ok(()) } else { self.db.note_firmware(node.uuid, seen).await }
+    }
+}
+
+/// What was read in time; the log has why not.
+fn told<T>(node: &Node, what: &str, read: Result<Result<T, DriverError>, Elapsed>) -> Option<T> {
+    match read {
+        Ok(Ok(found)) => Some(found),
+        Ok(Err(error)) => {
+            tracing::warn!(node = %node.uuid, what, %error, "cannot read from the machine");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(node = %node.uuid, what, "the machine did not tell in time");
+            None
         }
     }
 }

@@ -24,6 +24,9 @@ use crate::gate::Gates;
 /// How often a decision is made anew because somebody else wrote the node in between.
 const MAX_CONFLICTS: usize = 16;
 
+/// How much may go on that nobody waits for.
+const MAX_BACKGROUND: usize = 64;
+
 /// What the parts of a conductor share.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -35,6 +38,8 @@ pub(crate) struct Engine {
     pub(crate) tasks: TaskTracker,
     /// A deadline may have come closer.
     pub(crate) deadlines: Notify,
+    /// Room for work that nobody waits for.
+    pub(crate) background: Arc<Semaphore>,
     gates: Gates,
     driving: Mutex<HashSet<NodeUuid>>,
     permits: Semaphore,
@@ -124,6 +129,7 @@ impl Engine {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             deadlines: Notify::new(),
+            background: Arc::new(Semaphore::new(MAX_BACKGROUND)),
             gates: Gates::default(),
             driving: Mutex::default(),
             permits: Semaphore::new(options.max_effects),

@@ -8,6 +8,7 @@ mod carry_out;
 mod children;
 mod engine;
 mod gate;
+mod hardware;
 mod machine;
 mod options;
 mod orphans;
@@ -15,6 +16,7 @@ mod request;
 mod rescue_password;
 mod service;
 mod timer;
+mod vendor;
 mod wish;
 
 pub use options::Options;

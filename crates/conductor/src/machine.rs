@@ -1,22 +1,24 @@
 //! Questions and orders that need the node's BMC or network now, without a flow.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use conductor_api::{CurrentBootDevice, InterfaceVerdict, NodeProgress, RequestError};
-use driver::{Answer, DriverError};
+use driver::{Answer, DriverError, UnknownInterface};
 use model::{BootDevice, BootMode, InterfaceKind, Node, NodeUuid};
 use serde_json::Value;
 
 use crate::agent::request_error;
 use crate::engine::Engine;
+use crate::hardware::{needed, unlocked, without};
 use crate::request::driver_failed;
 
 /// How long a caller is kept waiting for a BMC.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for a driver, with an end.
-async fn ask<T>(answer: Answer<'_, T>) -> Result<T, RequestError> {
+pub(crate) async fn ask<T>(answer: Answer<'_, T>) -> Result<T, RequestError> {
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(result) => result.map_err(|error| driver_failed(&error)),
         Err(_) => Err(RequestError::Hardware {
@@ -41,8 +43,32 @@ fn verdict(result: Result<(), DriverError>) -> InterfaceVerdict {
     }
 }
 
+/// The verdict of an interface that a node can do without.
+fn optional<T: ?Sized>(
+    found: Result<Option<Arc<T>>, UnknownInterface>,
+    node: &Node,
+    kind: InterfaceKind,
+    validate: impl FnOnce(&T) -> Result<(), DriverError>,
+) -> InterfaceVerdict {
+    match needed(found, node, kind) {
+        Ok(interface) => verdict(validate(&interface)),
+        Err(error) => InterfaceVerdict { result: Some(false), reason: Some(error.to_string()) },
+    }
+}
+
+/// The verdict of an interface that has nothing to validate: whether the node has it.
+fn chosen(node: &Node, kind: InterfaceKind) -> InterfaceVerdict {
+    match node.interfaces.get(kind) {
+        Some(name) if !name.starts_with("no-") => InterfaceVerdict { result: Some(true), reason: None },
+        _ => {
+            let reason = without(node, kind).to_string();
+            InterfaceVerdict { result: Some(false), reason: Some(reason) }
+        }
+    }
+}
+
 impl Engine {
-    async fn node(&self, uuid: NodeUuid) -> Result<Node, RequestError> {
+    pub(crate) async fn node(&self, uuid: NodeUuid) -> Result<Node, RequestError> {
         Ok(self.load(uuid).await.map_err(|error| request_error(uuid, error))?.0)
     }
 
@@ -52,18 +78,9 @@ impl Engine {
     ) -> Result<BTreeMap<InterfaceKind, InterfaceVerdict>, RequestError> {
         let node = self.node(uuid).await?;
         let drivers = self.drivers(&node)?;
-        let unsupported = |kind: InterfaceKind| {
-            let chosen = node.interfaces.get(kind);
-            let none = chosen.is_none_or(|name| name.starts_with("no-"));
-            if none {
-                let reason = format!("not supported: {kind}_interface is {}", chosen.unwrap_or("not set"));
-                InterfaceVerdict { result: None, reason: Some(reason) }
-            } else {
-                InterfaceVerdict { result: Some(true), reason: None }
-            }
-        };
-        Ok(InterfaceKind::ALL
-            .into_iter()
+        // What a vendor's method needs is known when it is called.
+        let kinds = InterfaceKind::ALL.into_iter().filter(|kind| *kind != InterfaceKind::Vendor);
+        Ok(kinds
             .map(|kind| {
                 let verdict = match kind {
                     InterfaceKind::Power => verdict(drivers.power.validate(&node)),
@@ -77,7 +94,19 @@ impl Engine {
                     InterfaceKind::Rescue if drivers.rescue.is_some() => {
                         verdict(drivers.rescue.as_ref().map_or(Ok(()), |rescue| rescue.validate(&node)))
                     }
-                    other => unsupported(other),
+                    InterfaceKind::Bios => {
+                        optional(self.registry.bios(&node), &node, kind, |it| it.validate(&node))
+                    }
+                    InterfaceKind::Console => {
+                        optional(self.registry.console(&node), &node, kind, |it| it.validate(&node))
+                    }
+                    InterfaceKind::Firmware => {
+                        optional(self.registry.firmware(&node), &node, kind, |it| it.validate(&node))
+                    }
+                    InterfaceKind::Raid => {
+                        optional(self.registry.raid(&node), &node, kind, |it| it.validate(&node))
+                    }
+                    other => chosen(&node, other),
                 };
                 (kind, verdict)
             })
@@ -97,6 +126,7 @@ impl Engine {
         persistent: bool,
     ) -> Result<(), RequestError> {
         let node = self.node(uuid).await?;
+        unlocked(&node)?;
         let management = self.drivers(&node)?.management;
         management.validate(&node).map_err(|error| driver_failed(&error))?;
         let supported = management.supported_boot_devices(&node);
@@ -146,6 +176,7 @@ impl Engine {
 
     pub(crate) async fn raise_nmi(&self, uuid: NodeUuid) -> Result<(), RequestError> {
         let node = self.node(uuid).await?;
+        unlocked(&node)?;
         let management = self.drivers(&node)?.management;
         ask_if_able(management.inject_nmi(&node), "non-maskable interrupts", &node).await
     }

@@ -37,7 +37,7 @@ pub enum StartError {
 /// A running conductor.
 #[derive(Debug)]
 pub struct Conductor {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     hardware_types: Arc<[HardwareType]>,
 }
 

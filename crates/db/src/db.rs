@@ -1,5 +1,6 @@
 //! The handle that callers hold: one method per operation, whichever engine is behind it.
 
+mod hardware;
 mod resources;
 
 mod plans;

@@ -5,6 +5,7 @@
 //! [`Db`] and the nouns. It knows nothing of HTTP, drivers or what the states of a node mean.
 
 mod account;
+mod bios_setting;
 mod chassis;
 mod commit;
 mod conductor;
@@ -13,6 +14,7 @@ mod deploy_template;
 mod error;
 mod event;
 mod filter;
+mod firmware_component;
 mod flow;
 mod history;
 mod inspection_rule;

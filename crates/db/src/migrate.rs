@@ -31,6 +31,7 @@ migrations! {
     1 "0001_nodes_ports_conductors_flows"
     2 "0002_remaining_resources"
     3 "0003_events_for_whom"
+    4 "0004_bios_upper_bound"
 }
 
 /// Where applied migrations are noted. The same text for both engines.

@@ -89,10 +89,12 @@ pub(crate) use statements;
 pub(crate) fn all() -> impl Iterator<Item = &'static Statement> {
     [
         crate::account::STATEMENTS,
+        crate::bios_setting::STATEMENTS,
         crate::chassis::STATEMENTS,
         crate::conductor::STATEMENTS,
         crate::deploy_template::STATEMENTS,
         crate::event::STATEMENTS,
+        crate::firmware_component::STATEMENTS,
         crate::flow::STATEMENTS,
         crate::history::STATEMENTS,
         crate::inspection_rule::STATEMENTS,

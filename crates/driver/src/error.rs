@@ -58,6 +58,11 @@ impl DriverError {
         Self::new(ErrorCode::InstanceInfo, Retry::Permanent, message)
     }
 
+    /// An interface was given something that it does not take.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InterfaceArguments, Retry::Permanent, message)
+    }
+
     /// What may follow.
     pub fn retry(&self) -> Retry {
         self.retry

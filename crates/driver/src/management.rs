@@ -3,7 +3,7 @@
 use model::{BootDevice, BootMode, Node};
 use provision::Observed;
 
-use crate::{Answer, DriverError};
+use crate::{Answer, DriverError, Indicators, Media};
 
 /// Management by a BMC.
 pub trait Management: Send + Sync {
@@ -30,4 +30,14 @@ pub trait Management: Send + Sync {
 
     /// What the BMC knows of the machine: vendor, firmware mode.
     fn facts<'a>(&'a self, node: &'a Node) -> Answer<'a, Observed>;
+
+    /// The machine's lights, `None` where the driver cannot reach them.
+    fn indicators(&self) -> Option<&dyn Indicators> {
+        None
+    }
+
+    /// Virtual media, `None` where the driver has none.
+    fn media(&self) -> Option<&dyn Media> {
+        None
+    }
 }

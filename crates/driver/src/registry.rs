@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use model::{HardwareType, InterfaceKind, Node};
 
-use crate::{Boot, Deploy, Inspect, Management, Network, Power, Rescue, Steps};
+use crate::{
+    Bios, Boot, Console, Deploy, Firmware, Inspect, Management, Network, Power, Raid, Rescue, Steps, Vendor,
+};
 
 /// The implementations that this process offers, by name, and the hardware types that combine them.
 #[derive(Default)]
@@ -27,6 +29,16 @@ pub struct Registry {
     pub inspect: BTreeMap<&'static str, Arc<dyn Inspect>>,
     /// Rescue implementations; `no-rescue` is none.
     pub rescue: BTreeMap<&'static str, Arc<dyn Rescue>>,
+    /// BIOS implementations.
+    pub bios: BTreeMap<&'static str, Arc<dyn Bios>>,
+    /// Firmware implementations.
+    pub firmware: BTreeMap<&'static str, Arc<dyn Firmware>>,
+    /// RAID implementations.
+    pub raid: BTreeMap<&'static str, Arc<dyn Raid>>,
+    /// Console implementations.
+    pub console: BTreeMap<&'static str, Arc<dyn Console>>,
+    /// Vendor implementations.
+    pub vendor: BTreeMap<&'static str, Arc<dyn Vendor>>,
     /// The steps that implementations offer, by interface and name. Whoever has no steps has no row.
     pub steps: BTreeMap<(InterfaceKind, &'static str), Arc<dyn Steps>>,
 }
@@ -107,6 +119,31 @@ fn find_if_any<T: ?Sized>(
 }
 
 impl Registry {
+    /// The node's BIOS interface, when it has one.
+    pub fn bios(&self, node: &Node) -> Result<Option<Arc<dyn Bios>>, UnknownInterface> {
+        find_if_any(&self.bios, node, InterfaceKind::Bios)
+    }
+
+    /// The node's firmware interface, when it has one.
+    pub fn firmware(&self, node: &Node) -> Result<Option<Arc<dyn Firmware>>, UnknownInterface> {
+        find_if_any(&self.firmware, node, InterfaceKind::Firmware)
+    }
+
+    /// The node's RAID interface, when it has one.
+    pub fn raid(&self, node: &Node) -> Result<Option<Arc<dyn Raid>>, UnknownInterface> {
+        find_if_any(&self.raid, node, InterfaceKind::Raid)
+    }
+
+    /// The node's console interface, when it has one.
+    pub fn console(&self, node: &Node) -> Result<Option<Arc<dyn Console>>, UnknownInterface> {
+        find_if_any(&self.console, node, InterfaceKind::Console)
+    }
+
+    /// The node's vendor interface, when it has one.
+    pub fn vendor(&self, node: &Node) -> Result<Option<Arc<dyn Vendor>>, UnknownInterface> {
+        find_if_any(&self.vendor, node, InterfaceKind::Vendor)
+    }
+
     /// The drivers of `node`.
     pub fn drivers(&self, node: &Node) -> Result<Drivers, UnknownInterface> {
         Ok(Drivers {

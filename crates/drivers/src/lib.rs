@@ -1,12 +1,17 @@
 //! The shipped drivers: one folder per hardware interface, and the table of hardware types that combines them.
 
+pub mod bios;
 pub mod boot;
+pub mod console;
 pub mod deploy;
+pub mod firmware;
 pub mod inspect;
 pub mod management;
 pub mod network;
 pub mod power;
+pub mod raid;
 pub mod rescue;
+pub mod vendor;
 
 mod agents;
 mod hardware_types;
@@ -19,9 +24,10 @@ use std::sync::Arc;
 
 use driver::Registry;
 use images::ImageCache;
+use model::InterfaceKind;
 
 pub use agents::Agents;
-pub use hardware_types::{HARDWARE_TYPES, UnknownHardwareType};
+pub use hardware_types::{CannotOffer, HARDWARE_TYPES, InterfaceChoice};
 
 /// Sessions with BMCs, by protocol. Whoever makes them ends them.
 #[derive(Debug, Clone)]
@@ -37,6 +43,8 @@ pub struct Bmcs {
 pub struct Options {
     /// Hardware types to offer.
     pub enabled_hardware_types: Vec<String>,
+    /// Which implementations of interfaces to offer, and which are the defaults.
+    pub interfaces: InterfaceChoice,
     /// Sessions with BMCs.
     pub bmcs: Bmcs,
     /// Verified images.
@@ -52,9 +60,9 @@ pub struct Options {
 }
 
 /// Builds the registry of everything that this process offers.
-pub fn registry(options: &Options) -> Result<Registry, UnknownHardwareType> {
+pub fn registry(options: &Options) -> Result<Registry, CannotOffer> {
     let mut registry = Registry {
-        hardware_types: hardware_types::enabled(&options.enabled_hardware_types)?,
+        hardware_types: hardware_types::enabled(&options.enabled_hardware_types, &options.interfaces)?,
         ..Registry::default()
     };
     let ipmi = Arc::new(ipmi_access::IpmiAccess::new(options.bmcs.ipmi.clone()));
@@ -62,6 +70,9 @@ pub fn registry(options: &Options) -> Result<Registry, UnknownHardwareType> {
     let redfish = Arc::new(redfish_access::RedfishAccess::new(options.bmcs.redfish.clone()));
     registry.power.insert("redfish", Arc::new(power::redfish::RedfishPower::new(Arc::clone(&redfish))));
     registry.power.insert("fake", Arc::new(power::fake::FakePower));
+    let ipmi_vendor = Arc::new(vendor::ipmi::IpmiVendor::new(Arc::clone(&ipmi)));
+    registry.vendor.insert("ipmitool", Arc::clone(&ipmi_vendor) as _);
+    registry.steps.insert((InterfaceKind::Vendor, "ipmitool"), ipmi_vendor);
     registry.management.insert("ipmitool", Arc::new(management::ipmi::IpmiManagement::new(ipmi)));
     registry.management.insert("redfish", Arc::new(management::redfish::RedfishManagement::new(redfish)));
     let fake_management = Arc::new(management::fake::FakeManagement::default());
@@ -72,8 +83,22 @@ pub fn registry(options: &Options) -> Result<Registry, UnknownHardwareType> {
     registry.deploy.insert("direct", Arc::new(deploy::direct::DirectDeploy::new(options)));
     registry.deploy.insert("fake", Arc::new(deploy::fake::FakeDeploy));
     registry.network.insert("noop", Arc::new(network::noop::NoNetwork));
+    register_optional(&mut registry);
+    Ok(registry)
+}
+
+/// The interfaces that a node can do without and that need nothing of the process.
+fn register_optional(registry: &mut Registry) {
+    registry.bios.insert("fake", Arc::new(bios::fake::FakeBios));
+    registry.steps.insert((InterfaceKind::Bios, "fake"), Arc::new(bios::fake::FakeBios));
+    registry.console.insert("fake", Arc::new(console::fake::FakeConsole));
+    registry.firmware.insert("fake", Arc::new(firmware::fake::FakeFirmware));
+    registry.steps.insert((InterfaceKind::Firmware, "fake"), Arc::new(firmware::fake::FakeFirmware));
     registry.inspect.insert("fake", Arc::new(inspect::fake::FakeInspect));
+    registry.raid.insert("fake", Arc::new(raid::FakeRaid));
+    registry.raid.insert("agent", Arc::new(raid::AgentRaid));
     registry.rescue.insert("agent", Arc::new(rescue::agent::AgentRescue));
     registry.rescue.insert("fake", Arc::new(rescue::fake::FakeRescue));
-    Ok(registry)
+    registry.vendor.insert("fake", Arc::new(vendor::fake::FakeVendor));
+    registry.steps.insert((InterfaceKind::Vendor, "fake"), Arc::new(vendor::fake::FakeVendor));
 }

@@ -44,6 +44,7 @@ impl Site {
         assert_eq!(line.as_deref(), Some("ready"));
         let web = Web::new(WebOptions::default()).unwrap();
         let options = drivers::Options {
+            interfaces: drivers::InterfaceChoice::default(),
             enabled_hardware_types: vec!["redfish".to_owned()],
             bmcs: drivers::Bmcs {
                 ipmi: bmc::IpmiPool::new(bmc::Options::default()),

@@ -2,13 +2,16 @@
 //!
 //! Knows nothing of HTTP, SQL or hardware: no IO but the one reading of the wall clock in [`Timestamp::now`].
 
+mod bios_setting;
 mod boot;
 mod capabilities;
 mod chassis;
 mod conductor;
 mod deploy_template;
+mod firmware_component;
 mod hardware;
 mod ids;
+mod indicator;
 mod inspection_rule;
 mod inventory;
 mod json;
@@ -26,19 +29,24 @@ mod secret;
 mod state;
 mod time;
 mod traits;
+mod vendor_method;
+mod virtual_media;
 mod volume;
 
+pub use bios_setting::BiosSetting;
 pub use boot::{BootDevice, BootMode};
 pub use capabilities::Capabilities;
 pub use chassis::Chassis;
 pub use conductor::Conductor;
 pub use deploy_template::DeployTemplate;
+pub use firmware_component::FirmwareComponent;
 pub use hardware::{HardwareType, InterfaceKind, InterfaceSet};
 pub use ids::{
     ChassisUuid, FlowId, HistoryUuid, NodeUuid, PortUuid, PortgroupUuid, VolumeConnectorUuid,
     VolumeTargetUuid,
 };
 pub use ids::{DeployTemplateUuid, InspectionRuleUuid, RunbookUuid};
+pub use indicator::{Indicator, IndicatorName, IndicatorState};
 pub use inspection_rule::{InspectionRule, MAIN_PHASE};
 pub use inventory::NodeInventory;
 pub use json::{JsonObject, NotAnObject};
@@ -56,4 +64,6 @@ pub use secret::Secret;
 pub use state::{ParseStateError, ProvisionState};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use traits::{InvalidTrait, Trait};
+pub use vendor_method::VendorMethod;
+pub use virtual_media::{MediaDevice, MediaDrive, MediaImage, MediaSource};
 pub use volume::{VolumeConnector, VolumeTarget};

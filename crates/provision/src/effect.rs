@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{BootMode, PowerState};
+use model::{BiosSetting, BootMode, FirmwareComponent, JsonObject, PowerState};
 use serde_json::{Map, Value};
 
 use crate::error::StepError;
@@ -33,6 +33,12 @@ pub struct Observed {
     pub power: Option<PowerState>,
     /// Firmware mode now.
     pub boot_mode: Option<BootMode>,
+    /// BIOS settings as they are now, in place of those known. For the shell, which keeps them apart from the node.
+    pub bios: Option<Vec<BiosSetting>>,
+    /// Firmware that was seen. For the shell, as `bios`.
+    pub firmware: Vec<FirmwareComponent>,
+    /// The RAID that the machine has now.
+    pub raid: Option<JsonObject>,
     /// Members of `driver_internal_info` to set; null removes one.
     pub internal: Map<String, Value>,
     /// Members of `properties` to set where the operator gave none.

@@ -35,6 +35,8 @@ codes! {
     PowerStuck = "E0104";
     /// `driver_info` lacks something or is malformed.
     DriverInfo = "E0105";
+    /// An interface of the node was given something that it does not take.
+    InterfaceArguments = "E0106";
     /// The image could not be fetched.
     ImageFetch = "E0201";
     /// The image is not what was declared: checksum, format or size.

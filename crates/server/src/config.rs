@@ -2,10 +2,12 @@
 
 mod reference;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::InterfaceKind;
 use serde::Deserialize;
 
 pub use reference::{FIELDS, Field, reference_page, sample};
@@ -117,6 +119,10 @@ pub struct Conductor {
     pub hostname: Option<String>,
     /// Hardware types to offer.
     pub enabled_hardware_types: Vec<String>,
+    /// The implementations that are offered, of the kinds of interfaces that are named.
+    pub enabled_interfaces: BTreeMap<InterfaceKind, Vec<String>>,
+    /// The implementations of nodes that name none, where their hardware type has them.
+    pub default_interfaces: BTreeMap<InterfaceKind, String>,
     /// Whether nodes are cleaned when they become available, where the node itself does not say.
     pub automated_clean: bool,
     /// Seconds from power on to the agent's first call.
@@ -140,6 +146,8 @@ impl Default for Conductor {
         Self {
             hostname: None,
             enabled_hardware_types: vec!["ipmi".to_owned(), "redfish".to_owned()],
+            enabled_interfaces: BTreeMap::new(),
+            default_interfaces: BTreeMap::new(),
             automated_clean: true,
             callback_timeout: 1800,
             boot_timeout: 840,

@@ -152,6 +152,10 @@ async fn start_conductor(
     .collect();
     let registry = drivers::registry(&drivers::Options {
         enabled_hardware_types: config.conductor.enabled_hardware_types.clone(),
+        interfaces: drivers::InterfaceChoice {
+            enabled: config.conductor.enabled_interfaces.clone(),
+            defaults: config.conductor.default_interfaces.clone(),
+        },
         bmcs: bmcs.clone(),
         images: images.clone(),
         images_url: site::images_url(config),
@@ -159,7 +163,7 @@ async fn start_conductor(
         log_dir: config.data_dir.join("agent-logs"),
         step_priorities: step_priorities.clone(),
     })
-    .context("[conductor] enabled_hardware_types")?;
+    .context("[conductor] enabled_hardware_types, enabled_interfaces, default_interfaces")?;
     let options = conductor::Options {
         hostname: site::hostname(config),
         policy: config.policy(),

@@ -17,13 +17,7 @@ pub(crate) async fn list(request: Request) -> Answer {
         "dynamic" => Some(true),
         _ => None,
     })?;
-    let page = Page {
-        limit: usize::MAX,
-        marker: None,
-        sort_key: String::new(),
-        descending: false,
-        shape: page::shape(&request, Shape::Short)?,
-    };
+    let page = Page::whole(page::shape(&request, Shape::Short)?);
     let types = request.state.conductors.hardware_types();
     let offered = types.iter().filter(|_| is_dynamic.unwrap_or(true));
     let rows: Vec<DriverRow> = offered.map(|hardware| row(&request, hardware)).collect();
@@ -45,7 +39,8 @@ pub(crate) async fn properties(request: Request) -> Answer {
     Ok(Reply::json(json!(find(&request)?.properties).to_string()))
 }
 
-fn find(request: &Request) -> Result<HardwareType, ApiError> {
+/// The hardware type that the path names; 404 when no conductor offers it.
+pub(crate) fn find(request: &Request) -> Result<HardwareType, ApiError> {
     let name = request.param("driver_name");
     let types = request.state.conductors.hardware_types();
     types.iter().find(|hardware| hardware.name == name).cloned().ok_or_else(|| {

@@ -1,14 +1,14 @@
-//! What nodes boot from and how: boot device, boot mode, secure boot; and the RAID wanted.
+//! What nodes boot from and how: boot device, boot mode, secure boot.
 
 use api_types::flag;
 use http::StatusCode;
-use model::{BootDevice, BootMode, InterfaceKind, JsonObject};
+use model::{BootDevice, BootMode};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
-use crate::rules;
+use crate::{rules, store};
 
 /// `GET /v1/nodes/{node_ident}/management/boot_device`
 pub(crate) async fn boot_device(request: Request) -> Answer {
@@ -26,6 +26,7 @@ pub(crate) async fn set_boot_device(request: Request) -> Answer {
     let persistent = body.get("persistent").and_then(flag).unwrap_or_default();
     let node = request.node("baremetal:node:set_boot_device").await?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
+    let node = store::wait_unlocked(&request.state, node).await?;
     request.state.conductors.set_boot_device(node.uuid, device, persistent).await?;
     Ok(Reply::no_content())
 }
@@ -57,29 +58,6 @@ pub(crate) async fn set_secure_boot(request: Request) -> Answer {
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     request.state.conductors.set_secure_boot(node.uuid, on).await?;
     Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", request.param("node_ident")))))
-}
-
-/// `PUT /v1/nodes/{node_ident}/states/raid`
-pub(crate) async fn set_raid(request: Request) -> Answer {
-    let wanted = request.shaped()?;
-    if !wanted.is_empty() && wanted.get("logical_disks").is_none_or(Value::is_null) {
-        return Err(ApiError::bad_request("/logical_disks: expected a list of objects"));
-    }
-    let wanted = JsonObject::from(wanted);
-    let node = request.node("baremetal:node:set_raid_state").await?;
-    if matches!(node.interfaces.get(InterfaceKind::Raid), None | Some("no-raid")) {
-        return Err(ApiError::not_found(format!(
-            "Driver {} does not support raid (disabled or not implemented).",
-            node.driver
-        )));
-    }
-    let change = |before: &model::Node| {
-        let mut after = before.clone();
-        after.target_raid_config = wanted.clone();
-        Ok(after)
-    };
-    request.change_node(node, change).await?;
-    Ok(Reply::no_content())
 }
 
 /// A member that is one of a few words.

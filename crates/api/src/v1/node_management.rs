@@ -1,12 +1,12 @@
-//! Questions and orders for the BMC of a node: validation, console, non-maskable interrupts.
+//! Questions and orders for the BMC of a node: validation, non-maskable interrupts.
 
 use http::StatusCode;
-use model::Node;
 use serde_json::json;
 
 use crate::error::ApiError;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
+use crate::store;
 
 /// `GET /v1/nodes/{node_ident}/validate`
 pub(crate) async fn validate(request: Request) -> Answer {
@@ -31,33 +31,12 @@ async fn verdicts(request: Request, ident: &str) -> Answer {
     Ok(Reply::json(json!(verdicts).to_string()))
 }
 
-/// `GET /v1/nodes/{node_ident}/states/console`
-pub(crate) async fn console(request: Request) -> Answer {
-    request.no_query()?;
-    let node = request.node("baremetal:node:get_console").await?;
-    Err(no_console(&node))
-}
-
-/// `PUT /v1/nodes/{node_ident}/states/console`
-pub(crate) async fn set_console(request: Request) -> Answer {
-    request.shaped()?;
-    let node = request.node("baremetal:node:set_console_state").await?;
-    Err(no_console(&node))
-}
-
-/// No driver has a console that works yet.
-fn no_console(node: &Node) -> ApiError {
-    ApiError::bad_request(format!(
-        "Driver {} does not support console (disabled or not implemented).",
-        node.driver
-    ))
-}
-
 /// `PUT /v1/nodes/{node_ident}/management/inject_nmi`
 pub(crate) async fn inject_nmi(request: Request) -> Answer {
     request.no_body()?;
     let node = request.node("baremetal:node:inject_nmi").await?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
+    let node = store::wait_unlocked(&request.state, node).await?;
     request.state.conductors.inject_nmi(node.uuid).await?;
     Ok(Reply::no_content())
 }

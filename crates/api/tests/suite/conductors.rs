@@ -52,7 +52,7 @@ impl Fake {
         std::mem::take(&mut self.calls.lock().unwrap())
     }
 
-    fn answer<T: Send + 'static>(&self, call: String, value: T) -> Reply<'_, T> {
+    pub(crate) fn answer<T: Send + 'static>(&self, call: String, value: T) -> Reply<'_, T> {
         self.calls.lock().unwrap().push(call);
         let refusal = self.refusal.lock().unwrap().clone();
         let is_stalled = self.stalled.load(Ordering::Relaxed);

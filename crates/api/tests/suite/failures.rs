@@ -27,7 +27,6 @@ async fn text_that_is_no_json() {
         ("PATCH", format!("/v1/nodes/{}", node.uuid)),
         ("PUT", format!("/v1/nodes/{}/states/power", node.uuid)),
         ("PUT", format!("/v1/nodes/{}/states/provision", node.uuid)),
-        ("PUT", format!("/v1/nodes/{}/states/raid", node.uuid)),
         ("PUT", format!("/v1/nodes/{}/states/boot_mode", node.uuid)),
         ("PUT", format!("/v1/nodes/{}/traits", node.uuid)),
         ("POST", format!("/v1/nodes/{}/vifs", node.uuid)),

@@ -6,6 +6,7 @@ mod auth;
 mod chassis;
 mod clients;
 mod conductors;
+mod conductors_hardware;
 mod contract;
 mod events;
 mod failures;

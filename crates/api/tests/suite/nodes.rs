@@ -270,7 +270,7 @@ async fn nodes_that_must_be_left_alone() {
 }
 
 #[tokio::test]
-async fn boot_raid_console_and_validation() {
+async fn boot_and_validation() {
     let site = Site::new().await;
     let node = site.node(|_| ()).await;
     let at = |rest: &str| format!("/v1/nodes/{}/{rest}", node.uuid);
@@ -287,18 +287,8 @@ async fn boot_raid_console_and_validation() {
     assert_eq!(put("states/boot_mode", json!({"target": "coreboot"})).await, 400);
     assert_eq!(put("states/secure_boot", json!({"target": "perhaps"})).await, 400);
     assert_eq!(put("management/inject_nmi", json!({"x": 1})).await, 400);
-    assert_eq!(put("states/console", json!({})).await, 400);
     let calls = site.conductors.taken();
     assert_eq!(calls[2..], ["set_boot_device disk true"]);
-
-    assert_eq!(put("states/raid", json!({"logical_disks": [{"size_gb": 10, "raid_level": "1"}]})).await, 204);
-    let states = site.get(&at("states")).await.json();
-    assert_eq!(states["target_raid_config"]["logical_disks"][0]["raid_level"], "1");
-    assert_eq!(put("states/raid", json!({"logical_disks": 5})).await, 400);
-    let plain =
-        site.node(|node| node.interfaces.set(model::InterfaceKind::Raid, Some("no-raid".to_owned()))).await;
-    let path = format!("/v1/nodes/{}/states/raid", plain.uuid);
-    assert_eq!(site.call("PUT", &path, NEWEST, json!({})).await.code(), 404);
 
     let verdicts = site.get(&at("validate")).await.json();
     assert_eq!(verdicts["power"], json!({"result": false, "reason": "address is missing"}));

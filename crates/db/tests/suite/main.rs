@@ -8,6 +8,7 @@ mod conductors;
 mod crash;
 mod events;
 mod fixtures;
+mod hardware;
 mod nodes;
 mod paging;
 mod plans;
@@ -83,6 +84,10 @@ cases! {
         rules_come_back
         plans_are_paged
         the_last_inventory_is_kept;
+    hardware:
+        bios_settings_follow_what_was_read
+        firmware_remembers_its_first_version
+        what_was_read_goes_with_its_node;
     resources:
         every_field_comes_back
         duplicates_name_the_field

@@ -100,6 +100,9 @@ impl Turn<'_> {
         if let Some(mode) = observed.boot_mode {
             self.node.boot_mode = Some(mode);
         }
+        if let Some(raid) = &observed.raid {
+            self.node.raid_config = raid.clone();
+        }
         merge(&mut self.node.driver_internal_info, observed.internal.clone(), true);
         merge(&mut self.node.properties, observed.properties.clone(), false);
     }

@@ -95,6 +95,20 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "conductor",
+        "enabled_interfaces",
+        "{}",
+        r#"{ raid = ["agent"], vendor = ["no-vendor"] }"#,
+        "By kind of interface, the implementations to offer. Of kinds that are not named, all that there are.",
+    ),
+    field(
+        "conductor",
+        "default_interfaces",
+        "{}",
+        r#"{ raid = "agent" }"#,
+        "By kind of interface, the implementation of nodes that name none, where their hardware type has it. Default: the first that the hardware type offers.",
+    ),
+    field(
+        "conductor",
         "automated_clean",
         "true",
         "",

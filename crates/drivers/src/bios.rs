@@ -1,0 +1,3 @@
+//! Implementations of the BIOS interface.
+
+pub mod fake;

@@ -1,0 +1,3 @@
+//! Implementations of the console interface.
+
+pub mod fake;

@@ -1,0 +1,3 @@
+//! Implementations of the firmware interface.
+
+pub mod fake;

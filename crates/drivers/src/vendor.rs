@@ -1,0 +1,4 @@
+//! Implementations of the vendor interface.
+
+pub mod fake;
+pub mod ipmi;
