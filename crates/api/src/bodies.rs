@@ -133,6 +133,25 @@ pub(crate) const PROGRESS: Schema = Schema::Members(&[
     optional("since", Schema::TEXT),
     optional("deadline", Schema::TEXT),
 ]);
+/// `GET boot-trace`
+pub(crate) const BOOT_TRACE: Schema = Schema::Members(&[
+    needed("node_uuid", Schema::TEXT),
+    needed(
+        "attempts",
+        Schema::ListOf(&Schema::Members(&[
+            needed("started_at", Schema::TEXT),
+            optional("intent", Schema::TEXT),
+            needed("stage", Schema::TEXT),
+            needed("restarts", INTEGER),
+            needed("under_way", Schema::FLAG),
+            needed("summary", Schema::TEXT),
+            optional("code", Schema::TEXT),
+            optional("documentation", Schema::TEXT),
+            optional("next_step", Schema::TEXT),
+            needed("events", LIST),
+        ])),
+    ),
+]);
 /// `GET /v1/volume`
 pub(crate) const VOLUME: Schema =
     Schema::Members(&[needed("connectors", LINKS), needed("links", LINKS), needed("targets", LINKS)]);

@@ -89,6 +89,11 @@ impl ApiError {
         self
     }
 
+    /// What was wrong, as callers are told.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The HTTP status.
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {

@@ -31,6 +31,8 @@ pub struct Options {
     pub event_heartbeat: Duration,
     /// Whether agents may look nodes up and send heartbeats; off for sites without ramdisks.
     pub ramdisk_endpoints: bool,
+    /// What of booting this site serves, for the diagnosis of boots that fail.
+    pub hears: boot_trace::Hears,
 }
 
 impl Default for Options {
@@ -48,6 +50,7 @@ impl Default for Options {
             project_admin_can_manage_own_nodes: true,
             event_heartbeat: Duration::from_secs(15),
             ramdisk_endpoints: true,
+            hears: boot_trace::Hears::default(),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::v1::{
 use crate::v1::{chassis, portgroup_update, portgroups, volume, volume_connectors, volume_targets};
 use crate::v1::{deploy_templates, event_stream, events, inspection_rules, node_children, node_inventory};
 use crate::v1::{node_bios, node_console, node_firmware, node_indicators, node_media, node_raid, vendor};
-use crate::v1::{openapi, runbook_traits, runbooks, shards};
+use crate::v1::{node_boot_trace, openapi, runbook_traits, runbooks, shards};
 
 /// One route.
 #[derive(Debug)]
@@ -177,6 +177,8 @@ routes! {
     DELETE "/v1/nodes/{node_ident}/ports/{port_ident}" ports::not_below_node;
     GET "/v1/nodes/{node_ident}/progress" node_progress::show,
         Operation::get(bodies::PROGRESS);
+    GET "/v1/nodes/{node_ident}/boot-trace" node_boot_trace::show,
+        Operation::get(bodies::BOOT_TRACE);
     GET "/v1/nodes/{node_ident}/inventory" node_inventory::show,
         Operation::get(bodies::INVENTORY);
     GET "/v1/nodes/{node_ident}/children" node_children::list,

@@ -10,6 +10,7 @@ pub(crate) mod events;
 pub(crate) mod inspection_rules;
 pub(crate) mod node_bios;
 pub(crate) mod node_boot;
+pub(crate) mod node_boot_trace;
 pub(crate) mod node_children;
 pub(crate) mod node_console;
 pub(crate) mod node_create;

@@ -1,13 +1,14 @@
 //! What agents say of themselves: lookup, heartbeat, progress.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use boot_trace::{BootEventKind, HeartbeatRefusal, LookupRefusal, Told};
 use conductor_api::{AgentProgress, Heartbeat, Lookup, LookupReply, RequestError};
 use db::{NodeKey, PortKey, Scope};
-use model::{JsonObject, Node, NodeUuid, ProvisionState as S, Secret, Timestamp};
+use model::{JsonObject, MacAddr, Node, NodeUuid, ProvisionState as S, Secret, Timestamp};
 use provision::{Decision, Input, decide};
 use rand::Rng;
 use serde_json::{Map, Value, json};
@@ -17,6 +18,9 @@ use crate::engine::{Engine, TurnError};
 
 /// What stands for a token that is not told a second time.
 const MASK: &str = "******";
+
+/// Addresses of an unknown agent that are looked at for the node that it may be.
+const STRANGERS: usize = 8;
 
 /// States in which an agent may ask who it is (`contract/states_meta.tsv`, `lookup_allowed`).
 pub(crate) const LOOKUP_STATES: [S; 9] = [
@@ -96,22 +100,41 @@ impl Engine {
         uuid: NodeUuid,
         heartbeat: Heartbeat,
     ) -> Result<(), RequestError> {
+        let refusal = OnceLock::new();
         let turn = self
             .turn(uuid, |node, flow, world| {
-                token_fits(&node, heartbeat.agent_token.as_ref())?;
+                token_fits(&node, heartbeat.agent_token.as_ref())
+                    .inspect_err(|_| _ = refusal.set(HeartbeatRefusal::Token))?;
                 if !HEARTBEAT_STATES.contains(&node.provision_state) {
                     return Ok(Decision::rest(node, flow));
                 }
-                let members = self.members_of(&node, &heartbeat, world.now)?;
+                let members = self.members_of(&node, &heartbeat, world.now).map_err(|(why, text)| {
+                    _ = refusal.set(why);
+                    RequestError::Invalid(text)
+                })?;
                 Ok(match flow {
                     Some(flow) => decide(node, flow, Input::Heartbeat(members), world),
                     None => Decision::rest(node, None),
                 })
             })
             .await;
-        let (node, effect) = turn.map_err(|error| request_error(uuid, error))?;
+        let turn = turn.map_err(|error| request_error(uuid, error));
+        match (&turn, refusal.get()) {
+            (Ok(_), _) => self.see(uuid, BootEventKind::Heartbeat { version: heartbeat.agent_version }),
+            (Err(error), Some(reason)) => {
+                let (reason, error) = (*reason, error.to_string());
+                self.see(uuid, BootEventKind::HeartbeatRefused { reason, error });
+            }
+            (Err(_), None) => {}
+        }
+        let (node, effect) = turn?;
         self.follow(node, effect);
         Ok(())
+    }
+
+    /// Takes note of what an agent did, for the node's boot trace.
+    fn see(&self, node: NodeUuid, kind: BootEventKind) {
+        self.db.see_boot(Some(node), Timestamp::now(), Told::machine(kind));
     }
 
     /// The members of `driver_internal_info` that a heartbeat sets, after the checks against an agent that changes its
@@ -121,26 +144,25 @@ impl Engine {
         node: &Node,
         heartbeat: &Heartbeat,
         now: Timestamp,
-    ) -> Result<Map<String, Value>, RequestError> {
+    ) -> Result<Map<String, Value>, (HeartbeatRefusal, String)> {
         let url = &heartbeat.callback_url;
         if self.options.require_agent_tls && !url.is_empty() && !url.starts_with("https://") {
-            return Err(RequestError::Invalid(format!(
+            let text = format!(
                 "Heartbeat operation requires a callback_url with TLS; '{url}' has none. Let the agent serve HTTPS, or switch require_agent_tls off."
-            )));
+            );
+            return Err((HeartbeatRefusal::Tls, text));
         }
         let known = node.driver_internal_info.to_map();
         let differs = |key: &str, new: Option<&str>| {
             known.get(key).and_then(Value::as_str).is_some_and(|old| new.is_some_and(|new| new != old))
         };
         if differs("agent_url", Some(url)) {
-            return Err(RequestError::Invalid(
-                "Detected change in ramdisk provided \"callback_url\".".to_owned(),
-            ));
+            let text = "Detected change in ramdisk provided \"callback_url\".".to_owned();
+            return Err((HeartbeatRefusal::Changed, text));
         }
         if differs("agent_verify_ca", heartbeat.agent_verify_ca.as_deref()) {
-            return Err(RequestError::Invalid(
-                "Detected change in ramdisk provided \"agent_verify_ca\".".to_owned(),
-            ));
+            let text = "Detected change in ramdisk provided \"agent_verify_ca\".".to_owned();
+            return Err((HeartbeatRefusal::Changed, text));
         }
         let mut members = Map::new();
         members.insert("agent_url".to_owned(), json!(url));
@@ -176,8 +198,11 @@ impl Engine {
     pub(crate) async fn look_up(&self, lookup: Lookup) -> Result<LookupReply, RequestError> {
         let node = self.find_node(&lookup).await?.ok_or(RequestError::LookupNotFound)?;
         if !LOOKUP_STATES.contains(&node.provision_state) {
+            let error = format!("no agent is expected while the node is {}.", node.provision_state);
+            self.see(node.uuid, BootEventKind::LookupRefused { reason: LookupRefusal::State, error });
             return Err(RequestError::LookupNotFound);
         }
+        self.see(node.uuid, BootEventKind::Lookup);
         let (node, token) = self.token_for(node, lookup.wants_token).await?;
         let config = self.lookup_config(&node, &token);
         Ok(LookupReply { node: Arc::new(node), config })
@@ -195,14 +220,32 @@ impl Engine {
             else {
                 continue;
             };
-            if owner.is_some_and(|owner| owner != port.node_uuid) {
+            if let Some(owner) = owner.filter(|owner| *owner != port.node_uuid) {
+                let error = "its addresses are ports of several nodes.".to_owned();
+                for node in [owner, port.node_uuid] {
+                    let (reason, error) = (LookupRefusal::Ambiguous, error.clone());
+                    self.see(node, BootEventKind::LookupRefused { reason, error });
+                }
                 return Ok(None);
             }
             owner = Some(port.node_uuid);
         }
         match owner {
             Some(uuid) => self.db.get_node(&NodeKey::Uuid(uuid), &Scope::All).await.map_err(store),
-            None => Ok(None),
+            None => {
+                self.see_strangers(&lookup.addresses);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Agents of machines that nobody has enrolled, or whose ports are others than those that the ramdisk sees.
+    fn see_strangers(&self, addresses: &[MacAddr]) {
+        let error = "none of the addresses that the ramdisk sees is enrolled.";
+        for mac in addresses.iter().take(STRANGERS) {
+            let kind =
+                BootEventKind::LookupRefused { reason: LookupRefusal::Unknown, error: error.to_owned() };
+            self.db.see_boot(None, Timestamp::now(), Told { mac: Some(*mac), kind });
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use boot_trace::{BootEventKind, Told};
 use db::DbError;
 use driver::{AgentCall, AgentReply, DriverError, Drivers, PowerChange, Retry, StepReply};
-use model::{InterfaceKind, Node, PowerState};
+use model::{InterfaceKind, Node, PowerState, Timestamp};
 use provision::{Action, Effect, ErrorCode, Observed, Outcome, StepError, StepList};
 
 use tokio::time::error::Elapsed;
@@ -23,6 +24,11 @@ impl Engine {
         };
         if let Action::RunOnChildren { list, only } = &effect.action {
             return self.run_on_children(node, effect.step.as_ref(), *list, only).await;
+        }
+        if effect.action == Action::PowerOn {
+            // Before it is done: the machine may ask for an address while the BMC still confirms.
+            let told = Told::machine(BootEventKind::PowerOn { intent: node.boot_intent });
+            self.db.see_boot(Some(node.uuid), Timestamp::now(), told);
         }
         let reads_facts = effect.action == Action::ReadBmcFacts;
         let mut outcome = match attempt(&drivers, node, effect).await {

@@ -12,6 +12,7 @@ mod hardware;
 mod machine;
 mod options;
 mod orphans;
+mod overdue;
 mod request;
 mod rescue_password;
 mod service;

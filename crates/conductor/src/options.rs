@@ -24,6 +24,8 @@ pub struct Options {
     pub step_priorities: BTreeMap<String, i64>,
     /// How many effects may be under way at once.
     pub max_effects: usize,
+    /// What of booting this site serves, for the diagnosis of machines that do not arrive.
+    pub hears: boot_trace::Hears,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             automated_clean: true,
             step_priorities: BTreeMap::new(),
             max_effects: 1000,
+            hears: boot_trace::Hears::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::Timestamp;
-use provision::Input;
+use provision::{FlowRecord, Input, WaitFor};
 
 use crate::engine::Engine;
 
@@ -44,10 +44,14 @@ impl Engine {
                 continue;
             }
             woken = true;
-            let open = serde_json::from_str::<provision::FlowRecord>(&row.record)
-                .is_ok_and(|flow| flow.open.is_some());
+            let record = serde_json::from_str::<FlowRecord>(&row.record).ok();
+            let open = record.as_ref().is_some_and(|flow| flow.open.is_some());
             tracing::warn!(node = %row.node, flow = row.kind, open, "deadline passed");
-            self.drive(row.node, if open { Input::Restarted } else { Input::Timer });
+            match record.and_then(|flow| flow.wait).map(|wait| wait.event) {
+                _ if open => self.drive(row.node, Input::Restarted),
+                Some(WaitFor::Agent | WaitFor::Inspection) => self.drive_overdue(row.node),
+                _ => self.drive(row.node, Input::Timer),
+            }
         }
         if woken {
             // They have to be stored with a new deadline before it makes sense to look again.

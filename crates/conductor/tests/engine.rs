@@ -4,6 +4,9 @@
 #[path = "rig/machine.rs"]
 mod rig;
 
+#[path = "engine/overdue.rs"]
+mod overdue;
+
 use std::time::Duration;
 
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};

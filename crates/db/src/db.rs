@@ -5,6 +5,8 @@ mod resources;
 
 mod plans;
 
+mod traces;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +15,7 @@ use model::{Conductor, FlowId, HistoryUuid, Node, NodeUuid, Port, PortUuid, Secr
 use tokio::sync::{broadcast, watch};
 
 use crate::postgres::Postgres;
+use crate::recorder::Recorder;
 use crate::session::Session;
 use crate::sqlite::Sqlite;
 use crate::{
@@ -32,10 +35,11 @@ const WAKEUPS: usize = 1024;
 pub struct Db {
     engine: Engine,
     shared: Arc<Shared>,
+    recorder: Arc<Recorder>,
 }
 
 #[derive(Clone)]
-enum Engine {
+pub(crate) enum Engine {
     Sqlite(Arc<Sqlite>),
     Postgres(Arc<Postgres>),
 }
@@ -95,11 +99,13 @@ impl Db {
             DatabaseUrl::Postgres(url) => Engine::Postgres(Postgres::open(url, Arc::clone(&shared)).await?),
         };
         tracing::info!(database = %options.url, "database open");
-        Ok(Self { engine, shared })
+        let recorder = Arc::new(Recorder::start(engine.clone()));
+        Ok(Self { engine, shared, recorder })
     }
 
     /// Finishes the writes that are queued and closes the store; later calls fail with `Closed`.
     pub async fn close(&self) {
+        self.recorder.flush().await;
         match &self.engine {
             Engine::Sqlite(engine) => engine.close().await,
             Engine::Postgres(engine) => engine.close(),
@@ -133,7 +139,7 @@ impl Db {
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
         match (&self.engine, size) {
-            (Engine::Sqlite(engine), Size::Point) => engine.read_here(operation).await,
+            (engine, Size::Point) => engine.read_few(operation).await,
             (Engine::Sqlite(engine), Size::Scan) => engine.read_apart(operation).await,
             (Engine::Postgres(engine), _) => engine.read(operation).await,
         }
@@ -150,9 +156,30 @@ impl Db {
             event::add(session, &events)?;
             Ok(value)
         };
-        match &self.engine {
-            Engine::Sqlite(engine) => engine.write(operation).await,
-            Engine::Postgres(engine) => engine.write(operation).await,
+        self.engine.write(operation).await
+    }
+}
+
+impl Engine {
+    /// Reads a few rows.
+    pub(crate) async fn read_few<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        match self {
+            Self::Sqlite(engine) => engine.read_here(operation).await,
+            Self::Postgres(engine) => engine.read(operation).await,
+        }
+    }
+
+    /// Writes, in one transaction.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        match self {
+            Self::Sqlite(engine) => engine.write(operation).await,
+            Self::Postgres(engine) => engine.write(operation).await,
         }
     }
 }

@@ -32,6 +32,7 @@ migrations! {
     2 "0002_remaining_resources"
     3 "0003_events_for_whom"
     4 "0004_bios_upper_bound"
+    5 "0005_boot_traces"
 }
 
 /// Where applied migrations are noted. The same text for both engines.

@@ -104,6 +104,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Statement> {
         crate::port::rows::STATEMENTS,
         crate::portgroup::STATEMENTS,
         crate::runbook::STATEMENTS,
+        crate::trace::STATEMENTS,
         crate::volume_connector::STATEMENTS,
         crate::volume_target::STATEMENTS,
     ]

@@ -29,6 +29,8 @@ pub struct ClientFacts {
     pub vendor_class: Option<String>,
     /// Option 93's first entry; failing that, the number in option 60 (`PXEClient:Arch:00007:…`).
     pub architecture: Option<Architecture>,
+    /// Option 77 as text.
+    pub user_class: Option<String>,
     /// iPXE is asking: option 175 is there or the user class is `iPXE`.
     pub ipxe: bool,
     /// Option 97: SMBIOS UUID in the firmware's byte order, which differs between firmware.
@@ -64,6 +66,7 @@ impl ClientFacts {
             class,
             vendor_class,
             architecture: architecture.map(Architecture::from),
+            user_class: options.text(code::USER_CLASS),
             ipxe: options.has(code::IPXE) || options.bytes(code::USER_CLASS).is_some_and(names_ipxe),
             machine_id: options.bytes(code::MACHINE_ID).and_then(|id| match id {
                 [0, uuid @ ..] => uuid.try_into().ok(),

@@ -45,6 +45,12 @@ fn loader(client: &ClientFacts, http: SocketAddrV4) -> BootFile {
     }
 }
 
+/// The name of the boot loader that fits firmware, whatever it is meant to boot; none for iPXE itself and for clients that
+/// there is none for.
+pub(crate) fn fitting_loader(client: &ClientFacts) -> Option<&'static str> {
+    if client.ipxe { None } else { loader_for(client).map(|(loader, _)| loader.file_name()) }
+}
+
 /// The first boot loader for firmware that is not iPXE, and whether it is fetched by HTTP.
 fn loader_for(client: &ClientFacts) -> Option<(Loader, bool)> {
     use Architecture as A;

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
+use boot_trace::{Asking, BootEventKind, Unanswered};
 use dhcp::{
     Admission, BootAnswer, ClientFacts, Config, Destination, Grant, Ignored, MessageType, Mode, Outcome,
     Port, Reply, ReplyKind, Server, Verdict,
@@ -13,9 +14,9 @@ use tokio::net::UdpSocket;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::decide::{BootFile, decide};
+use crate::decide::{BootFile, decide, fitting_loader};
 use crate::service::Shared;
-use crate::source::{BootEventKind, BootTarget};
+use crate::source::{BootTarget, HostBoot};
 use crate::{NetbootError, socket};
 
 /// UDP ports; not the standard ones in tests only.
@@ -90,8 +91,12 @@ impl DhcpServer {
 
     async fn packet(&mut self, port: Port, bytes: &[u8], from: SocketAddr) {
         let shared = Arc::clone(&self.shared);
-        let outcome = self.machine.handle(self.started.elapsed(), port, bytes, |facts| admit(&shared, facts));
-        report(&self.shared, &outcome);
+        let mut known = None;
+        let outcome = self.machine.handle(self.started.elapsed(), port, bytes, |facts| {
+            let host = shared.source.host(MacAddr::new(facts.mac.octets()));
+            admit(&shared, facts, known.insert(host).as_ref())
+        });
+        report(&self.shared, &outcome, known);
         let Verdict::Reply(reply) = outcome.verdict else { return };
         let to = self.address(&reply, from);
         let socket = match (port, &self.pxe) {
@@ -125,9 +130,8 @@ async fn receive(socket: Option<&UdpSocket>, buffer: &mut [u8]) -> std::io::Resu
     }
 }
 
-fn admit(shared: &Shared, facts: &ClientFacts) -> Admission {
-    let mac = MacAddr::new(facts.mac.octets());
-    let Some(host) = shared.source.host(mac) else {
+fn admit(shared: &Shared, facts: &ClientFacts, host: Option<&HostBoot>) -> Admission {
+    let Some(host) = host else {
         return if shared.answer_unknown { Admission::Serve(Grant::default()) } else { Admission::Ignore };
     };
     let boot = match decide(facts, &host.boot, shared.http) {
@@ -138,8 +142,8 @@ fn admit(shared: &Shared, facts: &ClientFacts) -> Admission {
     Admission::Serve(Grant { reserved: host.address, host_name: None, boot })
 }
 
-/// Tells the recorder and the address book what a request came to.
-fn report(shared: &Shared, outcome: &Outcome) {
+/// Tells the recorder and the address book what a request came to. `known` is the machine, where it was looked up already.
+fn report(shared: &Shared, outcome: &Outcome, known: Option<Option<HostBoot>>) {
     let Some(facts) = &outcome.client else {
         if let Verdict::Ignored(reason) = &outcome.verdict {
             tracing::trace!(%reason, "a packet on the DHCP port");
@@ -147,11 +151,14 @@ fn report(shared: &Shared, outcome: &Outcome) {
         return;
     };
     let mac = MacAddr::new(facts.mac.octets());
+    let host = known.unwrap_or_else(|| shared.source.host(mac));
+    let host = host.as_ref();
     match facts.message {
-        MessageType::Discover => shared.record(mac, BootEventKind::Discover { client: describe(facts) }),
+        MessageType::Discover => shared.record(mac, host, BootEventKind::Discover(asking(facts))),
         MessageType::Request => {
             let other_server = facts.server.filter(|server| *server != shared.server);
-            shared.record(mac, BootEventKind::Request { address: facts.address, other_server });
+            let (asking, address) = (asking(facts), facts.address);
+            shared.record(mac, host, BootEventKind::Request { asking, address, other_server });
         }
         _ => {}
     }
@@ -160,9 +167,10 @@ fn report(shared: &Shared, outcome: &Outcome) {
             if let (ReplyKind::Ack, Some(address)) = (reply.kind, reply.address) {
                 shared.book.leased(address, mac);
             }
-            let (address, file) = (reply.address, boot_file(shared, facts));
+            let (address, file) = (reply.address, boot_file(shared, facts, host));
             shared.record(
                 mac,
+                host,
                 match reply.kind {
                     ReplyKind::Offer => BootEventKind::Offer { address, file },
                     ReplyKind::Ack => BootEventKind::Ack { address, file },
@@ -172,27 +180,27 @@ fn report(shared: &Shared, outcome: &Outcome) {
         }
         Verdict::Released(address) => {
             shared.book.freed(*address);
-            shared.record(mac, BootEventKind::Release(*address));
+            shared.record(mac, host, BootEventKind::Release { address: *address });
         }
         Verdict::Declined(address) => {
             shared.book.freed(*address);
-            shared.record(mac, BootEventKind::Decline(*address));
+            shared.record(mac, host, BootEventKind::Decline { address: *address });
         }
         Verdict::Ignored(reason) => {
-            if let Some(text) = unanswered(*reason) {
-                shared.record(mac, BootEventKind::Unanswered(text));
+            if let Some(reason) = unanswered(*reason) {
+                shared.record(mac, host, BootEventKind::Unanswered { reason });
             }
         }
     }
 }
 
 /// What is worth telling an operator about a request without an answer; what is as it should be is not.
-const fn unanswered(reason: Ignored) -> Option<&'static str> {
+const fn unanswered(reason: Ignored) -> Option<Unanswered> {
     match reason {
-        Ignored::NotAdmitted => Some("comes from a machine that is not served here"),
-        Ignored::NoSubnet => Some("comes from a network that is not configured here"),
-        Ignored::NoAddress => Some("finds no free address"),
-        Ignored::NothingToBoot => Some("has nothing to boot"),
+        Ignored::NotAdmitted => Some(Unanswered::NotServed),
+        Ignored::NoSubnet => Some(Unanswered::NoNetwork),
+        Ignored::NoAddress => Some(Unanswered::NoAddress),
+        Ignored::NothingToBoot => Some(Unanswered::NothingToBoot),
         Ignored::Malformed(_)
         | Ignored::NotARequest
         | Ignored::OtherServer
@@ -201,12 +209,26 @@ const fn unanswered(reason: Ignored) -> Option<&'static str> {
     }
 }
 
-fn boot_file(shared: &Shared, facts: &ClientFacts) -> Option<String> {
-    let host = shared.source.host(MacAddr::new(facts.mac.octets()));
-    match decide(facts, &host.map_or(BootTarget::Nothing, |host| host.boot), shared.http) {
+fn boot_file(shared: &Shared, facts: &ClientFacts, host: Option<&HostBoot>) -> Option<String> {
+    match decide(facts, host.map_or(&BootTarget::Nothing, |host| &host.boot), shared.http) {
         BootFile::None => None,
         BootFile::Tftp(name) => Some(name.to_owned()),
         BootFile::Url(url) => Some(url),
+    }
+}
+
+/// Who asks, for the recorder.
+fn asking(facts: &ClientFacts) -> Asking {
+    let hex = |id: [u8; 16]| format!("{:032x}", u128::from_be_bytes(id));
+    Asking {
+        client: describe(facts),
+        firmware: facts.boots(),
+        ipxe: facts.ipxe,
+        architecture: facts.architecture.map(u16::from),
+        loader: fitting_loader(facts).map(str::to_owned),
+        user_class: facts.user_class.clone(),
+        relay: facts.relay,
+        machine_id: facts.machine_id.map(hex),
     }
 }
 

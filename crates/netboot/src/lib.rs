@@ -9,6 +9,8 @@ mod decide;
 mod dhcp_server;
 mod directory;
 mod error;
+#[cfg(test)]
+mod failures;
 mod http;
 mod loader;
 mod options;
@@ -19,6 +21,7 @@ mod socket;
 mod source;
 mod tftp_server;
 
+pub use boot_trace::BootEventKind;
 pub use decide::{BootFile, decide};
 pub use directory::Directory;
 pub use error::NetbootError;
@@ -26,6 +29,5 @@ pub use options::{DhcpMode, Options, PoolRange, RelayedNetwork};
 pub use script::{BootScriptError, boot_script};
 pub use service::{Bound, Running, serve};
 pub use source::{
-    Area, BootEvent, BootEventKind, BootSource, BootTarget, FileContent, FileSource, HostBoot, RamdiskBoot,
-    ServedFile,
+    Area, BootEvent, BootSource, BootTarget, FileContent, FileSource, HostBoot, RamdiskBoot, ServedFile,
 };

@@ -43,6 +43,11 @@ impl Loaders {
         Self(configured.into_iter().chain([Path::new(SYSTEM_DIR)]).map(Path::to_owned).collect())
     }
 
+    /// Whether this is the name of a loader, be it there or not.
+    pub(crate) fn knows(name: &str) -> bool {
+        Loader::ALL.iter().any(|loader| loader.file_name() == name)
+    }
+
     /// Opens a loader by the name that a client asked for. Blocks.
     pub(crate) fn open(&self, name: &str) -> Option<File> {
         let loader = Loader::ALL.into_iter().find(|loader| loader.file_name() == name)?;

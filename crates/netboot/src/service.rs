@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
+use boot_trace::BootEventKind;
 use model::{MacAddr, Timestamp};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::address_book::AddressBook;
 use crate::dhcp_server::{DhcpPorts, DhcpServer};
 use crate::loader::Loaders;
-use crate::source::{BootEvent, BootEventKind, BootSource, FileSource};
+use crate::source::{BootEvent, BootSource, FileSource, HostBoot};
 use crate::{NetbootError, Options, http, router_advertisement, socket, tftp_server};
 
 /// What all servers share.
@@ -27,19 +28,20 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Reports what an interface did.
-    pub(crate) fn record(&self, mac: MacAddr, kind: BootEventKind) {
-        let node = self.source.host(mac).map(|host| host.node).filter(|node| !node.is_nil());
+    /// Reports what an interface did; `host` is the machine that has it, if there is one.
+    pub(crate) fn record(&self, mac: MacAddr, host: Option<&HostBoot>, kind: BootEventKind) {
+        let node = host.map(|host| host.node).filter(|node| !node.is_nil());
         tracing::debug!(%mac, ?node, event = %kind, "boot");
         self.source.record(BootEvent { mac, node, at: Timestamp::now(), kind });
     }
 
-    /// Reports what an address did, if it is known whose it is.
-    pub(crate) fn record_from(&self, address: IpAddr, kind: BootEventKind) {
+    /// Reports what an address did, if it is known whose it is. `kind` is made of the machine that has the address.
+    pub(crate) fn record_from(&self, address: IpAddr, kind: impl FnOnce(Option<&HostBoot>) -> BootEventKind) {
         if let Some(mac) = self.book.holder(address) {
-            self.record(mac, kind);
+            let host = self.source.host(mac);
+            self.record(mac, host.as_ref(), kind(host.as_ref()));
         } else {
-            tracing::debug!(%address, event = %kind, "boot");
+            tracing::debug!(%address, event = %kind(None), "boot");
         }
     }
 }
@@ -84,6 +86,16 @@ pub async fn serve(
     files: Arc<dyn FileSource>,
     shutdown: CancellationToken,
 ) -> Result<Running, NetbootError> {
+    serve_on(options, DhcpPorts::STANDARD, (source, files), shutdown).await
+}
+
+/// As [`serve`], with DHCP on other ports in tests.
+pub(crate) async fn serve_on(
+    options: Options,
+    ports: DhcpPorts,
+    (source, files): (Arc<dyn BootSource>, Arc<dyn FileSource>),
+    shutdown: CancellationToken,
+) -> Result<Running, NetbootError> {
     let server = options.server_address;
     let listen =
         |address: Option<SocketAddr>, port| address.unwrap_or_else(|| SocketAddrV4::new(server, port).into());
@@ -109,7 +121,7 @@ pub async fn serve(
         None => None,
         Some(config) => {
             let interface = options.interface.as_deref().ok_or(NetbootError::InterfaceNeeded)?;
-            Some(DhcpServer::open(config, interface, DhcpPorts::STANDARD, Arc::clone(&shared))?)
+            Some(DhcpServer::open(config, interface, ports, Arc::clone(&shared))?)
         }
     };
     let advertiser = match options.interface.as_deref().filter(|_| options.advertises()) {

@@ -1,10 +1,10 @@
 //! What network boot asks of the rest of the system, and what it tells it.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use boot_trace::{BootEventKind, FileRole};
 use bytes::Bytes;
 use ipxe::KernelCmdline;
 use model::{MacAddr, Timestamp};
@@ -28,6 +28,19 @@ pub struct HostBoot {
     pub address: Option<Ipv4Addr>,
     /// What it boots now.
     pub boot: BootTarget,
+}
+
+impl HostBoot {
+    /// What the file at `path` of the HTTP server is to this machine, as far as what it boots says.
+    pub(crate) fn role_of(&self, path: &str) -> FileRole {
+        match &self.boot {
+            BootTarget::Ramdisk(ramdisk) if ramdisk.kernel_url_path == path => FileRole::Kernel,
+            BootTarget::Ramdisk(ramdisk) if ramdisk.initrd_url_paths.iter().any(|known| known == path) => {
+                FileRole::Ramdisk
+            }
+            _ => FileRole::Other,
+        }
+    }
 }
 
 /// What a machine boots when it asks the network.
@@ -64,111 +77,6 @@ pub struct BootEvent {
     pub at: Timestamp,
     /// What.
     pub kind: BootEventKind,
-}
-
-/// What a machine did. Names and paths are the client's words, checked to be printable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BootEventKind {
-    /// It looks for DHCP servers.
-    Discover {
-        /// Who it says it is: firmware architecture, `iPXE`, or its vendor class.
-        client: String,
-    },
-    /// It was offered an address (none by a proxy) and a boot file.
-    Offer {
-        /// The address.
-        address: Option<Ipv4Addr>,
-        /// File name or URL.
-        file: Option<String>,
-    },
-    /// It asks for an address.
-    Request {
-        /// The address.
-        address: Option<Ipv4Addr>,
-        /// Another DHCP server's address, when it took that one's offer.
-        other_server: Option<Ipv4Addr>,
-    },
-    /// It was granted.
-    Ack {
-        /// The address.
-        address: Option<Ipv4Addr>,
-        /// File name or URL.
-        file: Option<String>,
-    },
-    /// It was refused an address.
-    Nak,
-    /// It gave its address back.
-    Release(Ipv4Addr),
-    /// It found its address in use by somebody else.
-    Decline(Ipv4Addr),
-    /// It got no answer, for this reason.
-    Unanswered(&'static str),
-    /// It asks for a file by TFTP.
-    TftpStart {
-        /// Name.
-        file: String,
-        /// Size.
-        bytes: u64,
-    },
-    /// It has the whole file.
-    TftpDone {
-        /// Name.
-        file: String,
-        /// Size.
-        bytes: u64,
-    },
-    /// It does not have the file.
-    TftpError {
-        /// Name.
-        file: String,
-        /// Why.
-        error: String,
-    },
-    /// It fetched its script.
-    Script {
-        /// What it says: `ramdisk`, `local disk`, `nothing`.
-        target: &'static str,
-    },
-    /// A script could not be made.
-    ScriptError(String),
-    /// It fetched something by HTTP: when the last byte was handed to the network, or it went away.
-    HttpGet {
-        /// Path.
-        path: String,
-        /// Status code.
-        status: u16,
-        /// Bytes of the body that were sent.
-        bytes: u64,
-    },
-}
-
-impl fmt::Display for BootEventKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address =
-            |address: &Option<Ipv4Addr>| address.map_or_else(|| "no address".into(), |a| a.to_string());
-        let file = |file: &Option<String>| file.clone().unwrap_or_else(|| "no boot file".into());
-        match self {
-            Self::Discover { client } => write!(f, "DHCP discover by {client}"),
-            Self::Offer { address: a, file: b } => write!(f, "DHCP offer of {}, {}", address(a), file(b)),
-            Self::Request { address: a, other_server: None } => write!(f, "DHCP request of {}", address(a)),
-            Self::Request { address: a, other_server: Some(server) } => {
-                write!(f, "DHCP request of {} from the other server {server}", address(a))
-            }
-            Self::Ack { address: a, file: b } => {
-                write!(f, "DHCP acknowledgement of {}, {}", address(a), file(b))
-            }
-            Self::Nak => f.write_str("DHCP refusal"),
-            Self::Release(address) => write!(f, "DHCP release of {address}"),
-            Self::Decline(address) => write!(f, "{address} is in use by another machine"),
-            Self::Unanswered(reason) => write!(f, "no answer: the request {reason}"),
-            Self::TftpStart { file, bytes } => write!(f, "TFTP {file} begins, {bytes} bytes"),
-            Self::TftpDone { file, bytes } => write!(f, "TFTP {file} done, {bytes} bytes"),
-            Self::TftpError { file, error } => write!(f, "TFTP {file} failed: {error}"),
-            Self::Script { target } => write!(f, "boot script: {target}"),
-            Self::ScriptError(error) => write!(f, "no boot script: {error}"),
-            Self::HttpGet { path, status, bytes } => write!(f, "HTTP {path} {status}, {bytes} bytes"),
-        }
-    }
 }
 
 /// Which part of the HTTP server's names a file is sought in.

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use boot_trace::{BootEventKind, FileRole, TftpFailure};
 use bytes::Bytes;
 use tftp::{Content, Ended, ErrorCode, Limits, Packet, ReadRequest, Transfer};
 use tokio::net::UdpSocket;
@@ -15,8 +16,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::loader::Loaders;
 use crate::service::Shared;
-use crate::source::{Area, BootEventKind, FileContent};
+use crate::source::{Area, FileContent, HostBoot};
 
 /// Transfers at once, in all and from one address.
 const MOST_TRANSFERS: usize = 512;
@@ -121,49 +123,73 @@ impl Content for Opened {
     }
 }
 
-fn open(shared: &Shared, name: &str, client: IpAddr) -> Option<Opened> {
+/// What a client asks for, open, and what it is if that does not depend on the client.
+fn open(shared: &Shared, name: &str, client: IpAddr) -> Option<(Opened, Option<FileRole>)> {
     let regular = |file: File| {
         let metadata = file.metadata().ok()?;
         metadata.is_file().then(|| Opened::File(file, metadata.len()))
     };
     if let Some(loader) = shared.loaders.open(name) {
-        return regular(loader);
+        return Some((regular(loader)?, Some(FileRole::Loader)));
     }
-    match shared.files.open(Area::Files, name, client)?.content {
+    let opened = match shared.files.open(Area::Files, name, client)?.content {
         FileContent::Path(path) => regular(File::open(path).ok()?),
         FileContent::File(file) => regular(file.try_clone().ok()?),
         FileContent::Bytes(bytes) => Some(Opened::Bytes(bytes)),
-    }
+    };
+    Some((opened?, None))
 }
 
 async fn serve_one(shared: &Arc<Shared>, local: IpAddr, client: SocketAddr, request: &ReadRequest) {
-    let name = request.name.as_str().to_owned();
-    let failed = |error: String| {
-        shared.record_from(client.ip(), BootEventKind::TftpError { file: name.clone(), error });
+    let began = Instant::now();
+    let millis = || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let file = request.name.as_str().to_owned();
+    let role_of = |known: Option<FileRole>, host: Option<&HostBoot>| {
+        let by_host = || host.map_or(FileRole::Other, |host| host.role_of(&format!("/files/{file}")));
+        known.unwrap_or_else(by_host)
+    };
+    let failed = |known: Option<FileRole>, bytes: u64, (failure, error): (TftpFailure, String)| {
+        shared.record_from(client.ip(), |host| {
+            let role = role_of(known, host);
+            BootEventKind::TftpError { file: file.clone(), role, bytes, millis: millis(), failure, error }
+        });
     };
     let socket = match connect(local, client).await {
         Ok(socket) => socket,
-        Err(error) => return failed(error.to_string()),
+        Err(error) => return failed(None, 0, (TftpFailure::Broken, error.to_string())),
     };
-    let (opener, wanted) = (Arc::clone(shared), name.clone());
+    let (opener, wanted) = (Arc::clone(shared), file.clone());
     let opened = tokio::task::spawn_blocking(move || open(&opener, &wanted, client.ip())).await;
-    let Some(content) = opened.ok().flatten() else {
+    let Some((content, known)) = opened.ok().flatten() else {
         let text = "file not found".to_owned();
         let _ = socket.send(&Packet::Error { code: ErrorCode::NotFound, text: text.clone() }.encode()).await;
-        return failed(text);
+        let known = Loaders::knows(&file).then_some(FileRole::Loader);
+        return failed(known, 0, (TftpFailure::NotFound, text));
     };
-    let bytes = content.size();
-    shared.record_from(client.ip(), BootEventKind::TftpStart { file: name.clone(), bytes });
-    match tokio::time::timeout(LONGEST_TRANSFER, transfer(&socket, &content, request)).await {
+    let of = content.size();
+    shared.record_from(client.ip(), |host| BootEventKind::TftpStart {
+        file: file.clone(),
+        role: role_of(known, host),
+        of,
+    });
+    let mut sent = 0;
+    let ended = tokio::time::timeout(LONGEST_TRANSFER, transfer(&socket, &content, request, &mut sent)).await;
+    let failure = match ended {
         Ok(Ok(Ended::Complete)) => {
-            shared.record_from(client.ip(), BootEventKind::TftpDone { file: name.clone(), bytes });
+            return shared.record_from(client.ip(), |host| {
+                let role = role_of(known, host);
+                BootEventKind::TftpDone { file: file.clone(), role, bytes: of, millis: millis() }
+            });
         }
-        Ok(Ok(Ended::Aborted { code, text })) => failed(format!("the client ended it: {code:?} {text}")),
-        Ok(Ok(Ended::TimedOut)) => failed("the client stopped answering".into()),
-        Ok(Ok(Ended::ReadFailed(kind))) => failed(format!("the file cannot be read: {kind}")),
-        Ok(Err(error)) => failed(error.to_string()),
-        Err(_) => failed("it took more than half an hour".into()),
-    }
+        Ok(Ok(Ended::Aborted { code, text })) => {
+            (TftpFailure::Aborted, format!("the client ended it: {code:?} {text}"))
+        }
+        Ok(Ok(Ended::TimedOut)) => (TftpFailure::TimedOut, "the client stopped answering".into()),
+        Ok(Ok(Ended::ReadFailed(kind))) => (TftpFailure::Broken, format!("the file cannot be read: {kind}")),
+        Ok(Err(error)) => (TftpFailure::Broken, error.to_string()),
+        Err(_) => (TftpFailure::TimedOut, "it took more than half an hour".into()),
+    };
+    failed(known, sent, failure);
 }
 
 /// The transfer's own port, deaf to all but its client.
@@ -173,7 +199,13 @@ async fn connect(local: IpAddr, client: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-async fn transfer(socket: &UdpSocket, content: &Opened, request: &ReadRequest) -> io::Result<Ended> {
+/// Carries a transfer out; `sent` is kept at the bytes that the client has acknowledged.
+async fn transfer(
+    socket: &UdpSocket,
+    content: &Opened,
+    request: &ReadRequest,
+    sent: &mut u64,
+) -> io::Result<Ended> {
     let started = Instant::now();
     let mut transfer = Transfer::new(Duration::ZERO, request, content.size(), Limits::default());
     let mut buffer = [0; 1024];
@@ -189,5 +221,6 @@ async fn transfer(socket: &UdpSocket, content: &Opened, request: &ReadRequest) -
             Ok(length) => transfer.handle(started.elapsed(), &buffer[..length?]),
             Err(_) => transfer.handle_timeout(started.elapsed()),
         }
+        *sent = transfer.acknowledged_bytes();
     }
 }

@@ -300,7 +300,7 @@ async fn an_aborted_download_is_seen_as_such() {
     drop(response);
     let events = fixture.finish().await;
     let large = events.iter().find_map(|event| match &event.kind {
-        BootEventKind::HttpGet { path, status, bytes } if path == "/files/large" => Some((*status, *bytes)),
+        BootEventKind::HttpGet(fetch) if fetch.path == "/files/large" => Some((fetch.status, fetch.bytes)),
         _ => None,
     });
     let (status, bytes) = large.unwrap();

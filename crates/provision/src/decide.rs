@@ -142,6 +142,8 @@ pub enum Input {
     Unhold,
     /// A deadline may have passed.
     Timer,
+    /// The same, and why the machine did not arrive is known.
+    Overdue(crate::error::StepError),
     /// The process was started again.
     Restarted,
     /// A caller wants it to end.
@@ -229,7 +231,8 @@ pub fn decide(node: Node, flow: FlowRecord, input: Input, world: World<'_>) -> D
         Input::Inspected => turn.inspected(),
         Input::Power(target, limit) => turn.power_aside(target, limit),
         Input::Unhold => turn.unhold(),
-        Input::Timer => turn.timer(),
+        Input::Timer => turn.timer(None),
+        Input::Overdue(why) => turn.timer(Some(why)),
         Input::Restarted => turn.restarted(),
         Input::Abort => turn.abort(),
     }

@@ -69,6 +69,46 @@ codes! {
     StepLost = "E0405";
     /// A child of the node is being worked on by somebody else.
     ChildBusy = "E0406";
+    /// Nothing was heard of a machine that was to boot.
+    BootSilent = "E0501";
+    /// The machine boots from a port that is not enrolled.
+    BootOtherPort = "E0502";
+    /// The machine took another DHCP server's offer.
+    BootOtherDhcp = "E0503";
+    /// The machine got no address.
+    BootNoAddress = "E0504";
+    /// There is no boot loader for the machine's firmware.
+    BootFirmware = "E0505";
+    /// The machine was named a boot file and did not ask for it.
+    BootFileNotAsked = "E0506";
+    /// The boot loader's transfer broke off.
+    BootTransfer = "E0507";
+    /// The boot loader could not be served.
+    BootLoaderMissing = "E0508";
+    /// The machine loaded a boot loader of another architecture.
+    BootWrongLoader = "E0509";
+    /// iPXE never asked for its script.
+    BootNoScript = "E0510";
+    /// iPXE asked for its script and got none.
+    BootScriptRefused = "E0511";
+    /// iPXE did not fetch the kernel.
+    BootKernel = "E0512";
+    /// iPXE did not fetch the ramdisk.
+    BootRamdisk = "E0513";
+    /// The ramdisk was fetched, and its agent never asked who it is.
+    BootNoLookup = "E0514";
+    /// The agent's lookup was refused.
+    BootLookupRefused = "E0515";
+    /// The agent was told who it is, and never called.
+    BootNoHeartbeat = "E0516";
+    /// The agent's heartbeat was refused.
+    BootHeartbeatRefused = "E0517";
+    /// The machine booted its disk instead.
+    BootDisk = "E0518";
+    /// The machine starts over again and again.
+    BootLoop = "E0519";
+    /// The port that the machine boots from is given nothing to boot.
+    BootNothing = "E0520";
     /// The service itself failed.
     Internal = "E0901";
 }

@@ -1,8 +1,9 @@
 //! What a machine is given over the network: the node's boot intent, looked up at the moment the machine asks.
 
+use boot_trace::Told;
 use db::{Db, NodeKey, PortKey, Scope};
 use ipxe::{CmdlineError, KernelCmdline, Param};
-use model::{BootIntent, MacAddr};
+use model::{BootIntent, MacAddr, NodeUuid};
 use netboot::{BootEvent, BootSource, BootTarget, HostBoot, RamdiskBoot};
 use tokio::runtime::Handle;
 
@@ -66,11 +67,14 @@ impl BootSource for StoreBootSource {
         })
     }
 
+    /// Into the store's recorder, which never makes the boot servers wait.
     fn record(&self, event: BootEvent) {
         if let Some(node) = event.node {
             tracing::info!(target: "boot", mac = %event.mac, %node, "{}", event.kind);
         } else {
             tracing::debug!(target: "boot", mac = %event.mac, "{}", event.kind);
         }
+        let node = event.node.map(NodeUuid::from_uuid);
+        self.db.see_boot(node, event.at, Told { mac: Some(event.mac), kind: event.kind });
     }
 }

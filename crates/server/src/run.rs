@@ -171,6 +171,7 @@ async fn start_conductor(
         require_agent_tls: config.conductor.require_agent_tls,
         automated_clean: config.conductor.automated_clean,
         step_priorities,
+        hears: site::hears(config),
         ..conductor::Options::default()
     };
     Conductor::start(db.clone(), registry, options).await.context("cannot start the conductor")
@@ -212,8 +213,11 @@ async fn start_api(
         Auth::HttpBasic => Arc::new(api::HttpBasic::new(db.clone())),
         Auth::Noauth => Arc::new(api::NoAuth),
     };
-    let options =
-        api::Options { public_endpoint: config.api.public_endpoint.clone(), ..api::Options::default() };
+    let options = api::Options {
+        public_endpoint: config.api.public_endpoint.clone(),
+        hears: site::hears(config),
+        ..api::Options::default()
+    };
     let state = api::ApiState {
         db: db.clone(),
         conductors: Arc::clone(conductor) as _,

@@ -34,6 +34,15 @@ pub(crate) fn images_url(config: &Config) -> String {
     format!("http://{listen}/images")
 }
 
+/// What of booting this site serves, and so hears.
+pub(crate) fn hears(config: &Config) -> boot_trace::Hears {
+    let netboot = config.netboot.as_ref();
+    boot_trace::Hears {
+        dhcp: netboot.is_some_and(|options| options.dhcp != netboot::DhcpMode::Off),
+        files: netboot.is_some(),
+    }
+}
+
 /// Name of this conductor.
 pub(crate) fn hostname(config: &Config) -> String {
     config.conductor.hostname.clone().unwrap_or_else(|| {

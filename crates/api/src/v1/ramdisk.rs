@@ -1,11 +1,12 @@
 //! What agents call: lookup and heartbeat. Public: agents have a token, checked by the conductor, and no account.
 
 use api_types::{NODE, Selection, Shape};
+use boot_trace::{BootEventKind, HeartbeatRefusal, Told};
 use conductor_api::{Heartbeat, Lookup};
 use db::{NodeKey, Scope};
 use http::StatusCode;
 use microversion::{param_gate, since};
-use model::{Node, NodeUuid, Secret};
+use model::{Node, NodeUuid, Secret, Timestamp};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -50,13 +51,32 @@ pub(crate) async fn heartbeat(request: Request) -> Answer {
     enabled(&request)?;
     request.authorise("baremetal:node:ipa_heartbeat", None)?;
     request.no_query()?;
-    let heartbeat = read(&request, request.shaped()?)?;
+    let read = match request.shaped() {
+        Ok(body) => read(&request, body),
+        Err(error) => Err((HeartbeatRefusal::Malformed, error)),
+    };
+    let heartbeat = match read {
+        Ok(heartbeat) => heartbeat,
+        Err((reason, error)) => {
+            if let Ok(node) = node(&request).await {
+                see_refusal(&request, &node, reason, &error);
+            }
+            return Err(error);
+        }
+    };
     let node = node(&request).await?;
     // Whoever names no node is told so, whatever else is wrong.
-    judge(&heartbeat)?;
+    judge(&heartbeat)
+        .inspect_err(|error| see_refusal(&request, &node, HeartbeatRefusal::Malformed, error))?;
     request.conductor_of(&node, StatusCode::BAD_REQUEST)?;
     request.state.conductors.heartbeat(node.uuid, heartbeat).await?;
     Ok(Reply::accepted())
+}
+
+/// Takes note, for the node's boot trace, of a heartbeat that no conductor gets to see.
+fn see_refusal(request: &Request, node: &Node, reason: HeartbeatRefusal, error: &ApiError) {
+    let kind = BootEventKind::HeartbeatRefused { reason, error: error.text().to_owned() };
+    request.state.db.see_boot(Some(node.uuid), Timestamp::now(), Told::machine(kind));
 }
 
 fn enabled(request: &Request) -> Result<(), ApiError> {
@@ -76,19 +96,21 @@ async fn node(request: &Request) -> Result<Node, ApiError> {
     request.state.db.get_node(&key, &Scope::All).await?.ok_or_else(|| no_node(ident))
 }
 
-fn read(request: &Request, mut body: Map<String, Value>) -> Result<Heartbeat, ApiError> {
+fn read(request: &Request, mut body: Map<String, Value>) -> Result<Heartbeat, (HeartbeatRefusal, ApiError)> {
     for name in ["agent_version", "agent_verify_ca", "agent_status", "agent_status_message"] {
         if body.contains_key(name) {
-            admit(request, param_gate("heartbeat", name), &format!("'{name}'"))?;
+            admit(request, param_gate("heartbeat", name), &format!("'{name}'"))
+                .map_err(|error| (HeartbeatRefusal::Version, error))?;
         }
     }
+    let malformed = |text: String| (HeartbeatRefusal::Malformed, ApiError::bad_request(text));
     let mut text = |name: &str| match body.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(ApiError::bad_request(format!("/{name}: expected a string"))),
+        Some(_) => Err(malformed(format!("/{name}: expected a string"))),
     };
     let callback_url =
-        text("callback_url")?.ok_or_else(|| ApiError::bad_request("/callback_url: a value is required"))?;
+        text("callback_url")?.ok_or_else(|| malformed("/callback_url: a value is required".to_owned()))?;
     let heartbeat = Heartbeat {
         agent_version: text("agent_version")?,
         agent_token: text("agent_token")?.map(Secret::new),

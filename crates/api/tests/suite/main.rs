@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod auth;
+mod boot_trace;
 mod chassis;
 mod clients;
 mod conductors;

@@ -38,6 +38,7 @@ pub(crate) struct Knobs {
     pub(crate) token_timeout: Duration,
     /// Boots whose agent never gets the answer to its lookup.
     pub(crate) lost_answers: usize,
+    pub(crate) hears: boot_trace::Hears,
 }
 
 impl Default for Knobs {
@@ -52,6 +53,7 @@ impl Default for Knobs {
             callback: Duration::from_mins(1),
             token_timeout: Duration::from_mins(1),
             lost_answers: 0,
+            hears: boot_trace::Hears::default(),
         }
     }
 }
@@ -412,6 +414,7 @@ impl Rig {
     async fn with(dir: TempDir, db: Db, hardware: Hardware, uuid: NodeUuid) -> Self {
         let options = Options {
             hostname: "conductor-1".to_owned(),
+            hears: hardware.knobs.hears,
             policy: Policy {
                 callback_timeout: hardware.knobs.callback,
                 token_timeout: hardware.knobs.token_timeout,

@@ -17,6 +17,7 @@ mod postgres_only;
 mod resources;
 mod server;
 mod sqlite_only;
+mod traces;
 
 use db::{Db, Options};
 use futures_util::future::BoxFuture;
@@ -115,6 +116,11 @@ cases! {
         a_project_sees_its_own
         what_is_dropped_is_said
         readers_that_come_and_go_see_each_once;
+    traces:
+        what_was_seen_comes_back_with_counts
+        traces_are_bounded
+        whoever_sees_something_never_waits
+        another_port_of_a_machine_is_recognised;
     conductors:
         a_conductor_registers_and_leaves
         hardware_is_what_online_conductors_offer

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use boot_trace::{BootEventKind, FileRole, ScriptTarget};
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -14,7 +15,7 @@ use super::content::{self, Content};
 use super::range::{Selection, select};
 use crate::script::boot_script;
 use crate::service::Shared;
-use crate::source::{Area, BootEventKind, BootTarget};
+use crate::source::{Area, BootTarget};
 
 /// What a path names.
 enum Route {
@@ -71,8 +72,9 @@ pub(super) async fn answer(
     }
     match route(head.uri.path()) {
         None => not_found(sent),
-        Some(Route::Script(mac)) => script(&shared, sent, client, mac),
+        Some(Route::Script(mac)) => script(&shared, sent.with_role(FileRole::Script), client, mac),
         Some(Route::Loader(name)) => {
+            let sent = sent.with_role(FileRole::Loader);
             let opened = blocking(move || content::of_file(shared.loaders.open(&name)?, None)).await;
             match opened {
                 Some(content) => file(sent, &head.method, &head.headers, content),
@@ -80,6 +82,7 @@ pub(super) async fn answer(
             }
         }
         Some(Route::File(area, name)) => {
+            let sent = if area == Area::Images { sent.with_role(FileRole::Image) } else { sent };
             let opened = blocking(move || content::of_source(shared.files.open(area, &name, client)?)).await;
             match opened {
                 Some(content) => file(sent, &head.method, &head.headers, content),
@@ -102,7 +105,8 @@ fn text(sent: Sent, status: StatusCode, body: &'static str) -> Response<Body> {
 }
 
 fn whole(sent: Sent, status: StatusCode, kind: &'static str, bytes: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::bytes(bytes, sent.with_status(status)));
+    let sent = sent.with_status(status, bytes.len() as u64);
+    let mut response = Response::new(Body::bytes(bytes, sent));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
@@ -118,17 +122,17 @@ fn script(shared: &Shared, sent: Sent, client: IpAddr, mac: MacAddr) -> Response
     match boot_script(mac, &host.boot, shared.http) {
         Ok(script) => {
             let target = match host.boot {
-                BootTarget::Ramdisk(_) => "ramdisk",
-                BootTarget::LocalDisk => "local disk",
-                BootTarget::Nothing => "nothing",
+                BootTarget::Ramdisk(_) => ScriptTarget::Ramdisk,
+                BootTarget::LocalDisk => ScriptTarget::LocalDisk,
+                BootTarget::Nothing => ScriptTarget::Nothing,
             };
-            shared.record(mac, BootEventKind::Script { target });
+            shared.record(mac, Some(&host), BootEventKind::Script { target });
             whole(sent, StatusCode::OK, "text/plain", Bytes::from(script.into_string()))
         }
         Err(error) => {
             let text = chain(&error);
             tracing::error!(%mac, error = %text, "no boot script");
-            shared.record(mac, BootEventKind::ScriptError(text));
+            shared.record(mac, Some(&host), BootEventKind::ScriptError { error: text });
             self::text(sent, StatusCode::INTERNAL_SERVER_ERROR, "the boot script cannot be made\n")
         }
     }
@@ -155,7 +159,7 @@ fn file(sent: Sent, method: &Method, headers: &HeaderMap, content: Content) -> R
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     if headers.get(IF_NONE_MATCH).is_some_and(|asked| *asked == etag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        *response.body_mut() = Body::bytes(Bytes::new(), sent.with_status(StatusCode::NOT_MODIFIED));
+        *response.body_mut() = Body::bytes(Bytes::new(), sent.with_status(StatusCode::NOT_MODIFIED, 0));
         return response;
     }
     let (status, part) = match select(method, headers, &etag, size) {
@@ -165,7 +169,7 @@ fn file(sent: Sent, method: &Method, headers: &HeaderMap, content: Content) -> R
             *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
             set(&mut response, CONTENT_RANGE, &format!("bytes */{size}"));
             *response.body_mut() =
-                Body::bytes(Bytes::new(), sent.with_status(StatusCode::RANGE_NOT_SATISFIABLE));
+                Body::bytes(Bytes::new(), sent.with_status(StatusCode::RANGE_NOT_SATISFIABLE, 0));
             return response;
         }
     };
@@ -174,7 +178,8 @@ fn file(sent: Sent, method: &Method, headers: &HeaderMap, content: Content) -> R
         set(&mut response, CONTENT_RANGE, &format!("bytes {}-{}/{size}", part.start, part.end - 1));
     }
     set(&mut response, CONTENT_LENGTH, &(part.end - part.start).to_string());
-    let sent = sent.with_status(status);
+    let sent = sent.with_status(status, part.end - part.start);
+    let sent = if status == StatusCode::PARTIAL_CONTENT { sent.from(part.start) } else { sent };
     *response.body_mut() = if *method == Method::HEAD {
         Body::bytes(Bytes::new(), sent)
     } else {

@@ -7,14 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use boot_trace::{BootEventKind, Fetch, FileRole};
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::content::Content;
 use crate::service::Shared;
-use crate::source::BootEventKind;
 
 const BLOCK: u64 = 1 << 20;
 
@@ -23,17 +24,35 @@ pub(super) struct Sent {
     shared: Arc<Shared>,
     client: IpAddr,
     path: String,
+    /// What was asked for, if that does not depend on the client.
+    role: Option<FileRole>,
     status: StatusCode,
+    from: Option<u64>,
     bytes: u64,
+    of: u64,
+    began: Instant,
 }
 
 impl Sent {
     pub(super) fn new(shared: Arc<Shared>, client: IpAddr, path: String) -> Self {
-        Self { shared, client, path, status: StatusCode::OK, bytes: 0 }
+        let status = StatusCode::OK;
+        Self { shared, client, path, role: None, status, from: None, bytes: 0, of: 0, began: Instant::now() }
     }
 
-    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+    pub(super) fn with_role(mut self, role: FileRole) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    /// The answer: its status, and the size of what was asked for.
+    pub(super) fn with_status(mut self, status: StatusCode, of: u64) -> Self {
+        (self.status, self.of) = (status, of);
+        self
+    }
+
+    /// The answer is the part that begins there.
+    pub(super) fn from(mut self, offset: u64) -> Self {
+        self.from = Some(offset);
         self
     }
 }
@@ -41,8 +60,13 @@ impl Sent {
 impl Drop for Sent {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.path);
-        let kind = BootEventKind::HttpGet { path, status: self.status.as_u16(), bytes: self.bytes };
-        self.shared.record_from(self.client, kind);
+        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (status, from, bytes, of) = (self.status.as_u16(), self.from, self.bytes, self.of);
+        self.shared.record_from(self.client, |host| {
+            let by_host = || host.map_or(FileRole::Other, |host| host.role_of(&path));
+            let role = self.role.unwrap_or_else(by_host);
+            BootEventKind::HttpGet(Fetch { path, role, status, from, bytes, of, millis })
+        });
     }
 }
 

@@ -77,13 +77,14 @@ impl Turn<'_> {
         }
     }
 
-    pub(crate) fn timer(&mut self) {
+    /// `why` is what is known of a machine that did not arrive.
+    pub(crate) fn timer(&mut self, why: Option<StepError>) {
         let now = self.world.now;
         let Some(flow) = self.flow.as_ref().filter(|flow| !is_busy(flow)) else { return };
         let Some(wait) = flow.wait.as_ref().filter(|wait| wait.deadline <= now) else { return };
         match wait.event {
             WaitFor::Agent if wait.give_up.is_some_and(|at| at > now) => self.boot_again(),
-            WaitFor::Agent => self.nobody_called(),
+            WaitFor::Agent => self.nobody_called(why),
             // It may just have missed heartbeats: asked once more, and given up when it does not answer.
             WaitFor::AgentStep(list) if flow.open.is_none() => self.open(Action::RunAgentStep(list), true),
             WaitFor::Step if flow.open.is_none() => self.ask_about_step(),
@@ -96,8 +97,8 @@ impl Turn<'_> {
             WaitFor::Inspection => {
                 let seconds = now.since(wait.since).as_secs();
                 let text =
-                    format!("no data came from the inspection's ramdisk within {seconds} s of power on.");
-                self.fail(StepError::new(ErrorCode::InspectionSilent, text).hint(LOOK));
+                    format!("no data came from the inspection's ramdisk within {seconds} s of power on");
+                self.fail(silent(ErrorCode::InspectionSilent, &text, why));
                 self.advance();
             }
             WaitFor::AgentStep(_) | WaitFor::Step | WaitFor::Unhold => {}
@@ -126,7 +127,7 @@ impl Turn<'_> {
         self.advance();
     }
 
-    fn nobody_called(&mut self) {
+    fn nobody_called(&mut self, why: Option<StepError>) {
         let Some(flow) = &self.flow else { return };
         let Some(wait) = &flow.wait else { return };
         let since = flow.boots.as_ref().map_or(wait.since, |boots| boots.since);
@@ -135,8 +136,8 @@ impl Turn<'_> {
             1 => String::new(),
             count => format!(" (it was booted {count} times)"),
         };
-        let text = format!("the ramdisk's agent did not call within {seconds} s of power on{tried}.");
-        self.fail(StepError::new(ErrorCode::AgentSilent, text).hint(LOOK));
+        let text = format!("the ramdisk's agent did not call within {seconds} s of power on{tried}");
+        self.fail(silent(ErrorCode::AgentSilent, &text, why));
         self.advance();
     }
 
@@ -224,4 +225,12 @@ const LOOK: &str =
 
 fn flow_name(turn: &Turn<'_>) -> &'static str {
     turn.flow.as_ref().map_or("nothing", |flow| flow.kind.flow().name)
+}
+
+/// The failure of a wait for a machine that did not arrive, with the reason where one is known.
+fn silent(code: ErrorCode, text: &str, why: Option<StepError>) -> StepError {
+    match why {
+        Some(why) => StepError::new(why.code, format!("{text}: {}", why.message)).hint(why.hint),
+        None => StepError::new(code, format!("{text}.")).hint(LOOK),
+    }
 }
