@@ -9,6 +9,7 @@ mod children;
 mod engine;
 mod gate;
 mod hardware;
+mod housekeeping;
 mod machine;
 mod options;
 mod orphans;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use db::EventRetention;
 use provision::Policy;
 
 /// Settings of a conductor.
@@ -22,6 +23,8 @@ pub struct Options {
     pub automated_clean: bool,
     /// Priorities in automated cleaning that replace those of drivers, by `interface.step`; 0 switches a step off.
     pub step_priorities: BTreeMap<String, i64>,
+    /// How long events are kept.
+    pub events: EventRetention,
     /// How many effects may be under way at once.
     pub max_effects: usize,
     /// What of booting this site serves, for the diagnosis of machines that do not arrive.
@@ -38,6 +41,7 @@ impl Default for Options {
             require_agent_tls: true,
             automated_clean: true,
             step_priorities: BTreeMap::new(),
+            events: EventRetention { age: Duration::from_hours(7 * 24), count: 100_000 },
             max_effects: 1000,
             hears: boot_trace::Hears::default(),
         }

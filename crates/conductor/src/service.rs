@@ -60,6 +60,7 @@ impl Conductor {
             conductor.engine.drive(row.node, Input::Restarted);
         }
         conductor.engine.tasks.spawn(Arc::clone(&conductor.engine).keep_time());
+        conductor.engine.tasks.spawn(Arc::clone(&conductor.engine).keep_house());
         conductor.engine.tasks.spawn(give_signs_of_life(Arc::clone(&conductor.engine)));
         Ok(conductor)
     }

@@ -30,6 +30,8 @@ pub struct Config {
     pub netboot: Option<netboot::Options>,
     /// What is booted and written.
     pub deploy: Deploy,
+    /// How long events are kept.
+    pub events: Events,
 }
 
 impl Default for Config {
@@ -42,6 +44,7 @@ impl Default for Config {
             conductor: Conductor::default(),
             netboot: None,
             deploy: Deploy::default(),
+            events: Events::default(),
         }
     }
 }
@@ -157,6 +160,22 @@ impl Default for Conductor {
             heartbeat_timeout: 300,
             require_agent_tls: true,
         }
+    }
+}
+
+/// How long events are kept for readers that come back.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// Hours.
+    pub keep_hours: u64,
+    /// The newest ones.
+    pub keep_count: u32,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { keep_hours: 7 * 24, keep_count: 100_000 }
     }
 }
 
@@ -283,6 +302,9 @@ impl Config {
             return wrong(
                 "[conductor] callback_timeout, boot_timeout, inspect_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
             );
+        }
+        if !(1..=87_600).contains(&self.events.keep_hours) || self.events.keep_count < 100 {
+            return wrong("[events] keep_hours is 1 to 87600, keep_count at least 100.");
         }
         if !(1..=3600).contains(&self.deploy.image_silence) {
             return wrong("[deploy] image_silence is 1 to 3600 seconds.");

@@ -170,6 +170,10 @@ async fn start_conductor(
         heartbeat_timeout: std::time::Duration::from_secs(config.conductor.heartbeat_timeout),
         require_agent_tls: config.conductor.require_agent_tls,
         automated_clean: config.conductor.automated_clean,
+        events: db::EventRetention {
+            age: std::time::Duration::from_hours(config.events.keep_hours),
+            count: config.events.keep_count,
+        },
         step_priorities,
         hears: site::hears(config),
         ..conductor::Options::default()

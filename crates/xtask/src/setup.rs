@@ -22,6 +22,7 @@ const PACKAGES: &[&str] = &[
     "ipxe-qemu",
     "iproute2",
     // clients and servers of other makers, against which protocols are tested
+    "curl",
     "ipmitool",
     "openipmi",
     "tftp-hpa",
@@ -55,6 +56,8 @@ const WHEELS: &[&str] = &[
     "virt-firmware",
     "python-ironicclient",
     "openstacksdk",
+    // what openstacksdk's own tests need
+    "oslotest",
     "typos",
 ];
 

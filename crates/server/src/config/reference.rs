@@ -249,6 +249,20 @@ pub const FIELDS: &[Field] = &[
         "",
         "Seconds of silence of an image server after which an attempt is given up; there are three.",
     ),
+    field(
+        "events",
+        "keep_hours",
+        "168",
+        "",
+        "How long events are kept for readers of `/v1/events/stream` that come back.",
+    ),
+    field(
+        "events",
+        "keep_count",
+        "100000",
+        "",
+        "How many events are kept at most; a reader that is further behind is answered with 410.",
+    ),
 ];
 
 /// The reference page, in Markdown.

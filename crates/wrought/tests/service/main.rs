@@ -8,6 +8,7 @@
 mod bad_input;
 mod clients;
 mod crash;
+mod events;
 mod graceful;
 mod lives;
 
@@ -15,6 +16,9 @@ mod api;
 mod image_server;
 mod machine;
 mod site;
+#[path = "../../../db/tests/suite/server.rs"]
+#[expect(dead_code, reason = "the tests of the store use more of it")]
+mod temp_pg;
 
 use std::time::Duration;
 

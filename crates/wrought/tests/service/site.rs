@@ -34,12 +34,14 @@ pub(crate) struct Settings {
     pub(crate) conductor: &'static str,
     /// Lines for `[deploy]`.
     pub(crate) deploy: &'static str,
+    /// Where the store is, unless in the data directory.
+    pub(crate) database: Option<String>,
 }
 
 impl Default for Settings {
     /// Open to all, images from anywhere, since the test serves them on the loopback.
     fn default() -> Self {
-        Self { auth: "noauth", conductor: "", deploy: "image_reach = \"anywhere\"" }
+        Self { auth: "noauth", conductor: "", deploy: "image_reach = \"anywhere\"", database: None }
     }
 }
 
@@ -77,13 +79,17 @@ impl Site {
     fn configuration(&self, settings: &Settings) -> String {
         let Self { address, port, .. } = self;
         let (http, tftp) = (port + 1, port + 2);
-        let Settings { auth, conductor, deploy } = settings;
+        let Settings { auth, conductor, deploy, database } = settings;
+        let database =
+            database.as_ref().map_or_else(String::new, |url| format!("[database]\nurl = \"{url}\""));
         let path = |name| self.path(name).display().to_string();
         format!(
             r#"data_dir = "{data}"
 
 [log]
 filter = "info,api::front=warn,conductor=debug"
+
+{database}
 
 [api]
 listen = ["{address}:{port}"]
