@@ -134,7 +134,7 @@ pub const RELEASES: &[Release] = releases! {
         [field("node", "fault"), param("nodes", "fault", 406)];
     43 "list-detail" "detail=True on list calls"
         [param("nodes", "detail", 400), param("ports", "detail", 400), param("portgroups", "detail", 400),
-         param("chassis", "detail", 400), param("volume", "detail", 400)];
+         param("chassis", "detail", 400)];
     44 "deploy-step" "Node field deploy_step"
         [field("node", "deploy_step")];
     45 "reset-interfaces" "reset_interfaces query parameter on node PATCH"
