@@ -4,6 +4,7 @@
 //! at creation and accepted in a patch, how it is written and how it is set. Serialisation, validation, field selection
 //! and JSON Patch know nothing but these rows. Knows no HTTP, no store, no policy.
 
+mod allocation;
 mod bios_setting;
 mod chassis;
 mod conductor;
@@ -38,6 +39,7 @@ mod value;
 mod volume;
 mod writer;
 
+pub use allocation::ALLOCATION;
 pub use bios_setting::{BIOS_SETTING, BiosSettingRow};
 pub use chassis::CHASSIS;
 pub use conductor::CONDUCTOR;
@@ -56,9 +58,9 @@ pub use node::{NODE, check_network_data, check_node_name};
 pub use node_history::{HISTORY, HistoryRow};
 pub use node_states::{NODE_STATES, write_node_states};
 pub use notification::{
-    CHASSIS_CRUD, DEPLOY_TEMPLATE_CRUD, INSPECTION_RULE_CRUD, NODE_CORRECTED_POWER, NODE_CRUD, NODE_PAYLOAD,
-    NODE_SET_POWER, NODE_SET_PROVISION, PORT_CRUD, PORTGROUP_CRUD, Payload, RUNBOOK_CRUD,
-    VOLUME_CONNECTOR_CRUD, VOLUME_TARGET_CRUD, redacted,
+    ALLOCATION_CRUD, CHASSIS_CRUD, DEPLOY_TEMPLATE_CRUD, INSPECTION_RULE_CRUD, NODE_CORRECTED_POWER,
+    NODE_CRUD, NODE_PAYLOAD, NODE_SET_POWER, NODE_SET_PROVISION, PORT_CRUD, PORTGROUP_CRUD, Payload,
+    RUNBOOK_CRUD, VOLUME_CONNECTOR_CRUD, VOLUME_TARGET_CRUD, redacted,
 };
 pub use patch::{Operation, Patch, PatchOp};
 pub use port::{PORT, check_port};

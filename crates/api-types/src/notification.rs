@@ -5,15 +5,15 @@
 
 use microversion::Version;
 use model::{
-    Chassis, DeployTemplate, InspectionRule, Node, Port, Portgroup, Runbook, Timestamp, VolumeConnector,
-    VolumeTarget,
+    Allocation, Chassis, DeployTemplate, InspectionRule, Node, Port, Portgroup, Runbook, Timestamp,
+    VolumeConnector, VolumeTarget,
 };
 
 use serde_json::Value;
 
 use crate::{
-    CHASSIS, Context, DEPLOY_TEMPLATE, INSPECTION_RULE, NODE, PORT, PORTGROUP, RUNBOOK, Resource, Shown,
-    VOLUME_CONNECTOR, VOLUME_TARGET, Writer, shown,
+    ALLOCATION, CHASSIS, Context, DEPLOY_TEMPLATE, INSPECTION_RULE, NODE, PORT, PORTGROUP, RUNBOOK, Resource,
+    Shown, VOLUME_CONNECTOR, VOLUME_TARGET, Writer, shown,
 };
 
 /// A kind of payload.
@@ -137,6 +137,11 @@ payloads! {
     RUNBOOK_CRUD: "RunbookCRUDPayload" "1.1" RUNBOOK of Runbook = [&[
         "created_at", "description", "disable_ramdisk", "extra", "name", "owner", "public", "steps", "traits",
         "updated_at", "uuid"
+    ]];
+    /// An allocation.
+    ALLOCATION_CRUD: "AllocationCRUDPayload" "1.1" ALLOCATION of Allocation = [&[
+        "candidate_nodes", "created_at", "extra", "last_error", "name", "node_uuid", "owner", "resource_class", "state",
+        "traits", "updated_at", "uuid"
     ]];
     /// An inspection rule.
     INSPECTION_RULE_CRUD: "InspectionRuleCRUDPayload" "1.0" INSPECTION_RULE of InspectionRule = [&[

@@ -14,6 +14,7 @@ const COLLECTIONS: &[(&str, u16)] = &[
     ("portgroups", 23),
     ("volume", 32),
     ("conductors", 49),
+    ("allocations", 52),
     ("events", 54),
     ("deploy_templates", 55),
     ("shards", 82),

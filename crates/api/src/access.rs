@@ -65,6 +65,14 @@ pub(crate) const RUNBOOKS: Listing = Listing {
     kind: Kind::Runbook,
 };
 
+/// Lists of allocations.
+pub(crate) const ALLOCATIONS: Listing = Listing {
+    all: "baremetal:allocation:list_all",
+    own: "baremetal:allocation:list",
+    read: &["baremetal:allocation:get"],
+    kind: Kind::Allocation,
+};
+
 impl Request {
     /// Which objects of `kind` the rule allows the caller to use.
     pub(crate) fn scope_of(&self, rule: &'static str, kind: Kind) -> Scope {

@@ -105,6 +105,8 @@ enforced! {
     DELETE "/v1/nodes/{node_ident}/ports/{port_ident}";
     GET "/v1/nodes/{node_ident}/progress" "node:get", "node:get_states";
     GET "/v1/nodes/{node_ident}/inventory" "node:get", "node:inventory:get";
+    GET "/v1/nodes/{node_ident}/allocation" "node:get", "allocation:get";
+    DELETE "/v1/nodes/{node_ident}/allocation" "node:get", "allocation:get", "allocation:delete";
     GET "/v1/nodes/{node_ident}/children" "node:get", "node:list_all" | "node:list";
     GET "/v1/nodes/{node_ident}/portgroups" "node:get", "portgroup:list_all" | "portgroup:list";
     GET "/v1/nodes/{node_ident}/portgroups/detail" "node:get", "portgroup:list_all" | "portgroup:list";
@@ -161,6 +163,12 @@ enforced! {
     GET "/v1/deploy_templates/{template_ident}" "deploy_template:get";
     PATCH "/v1/deploy_templates/{template_ident}" "deploy_template:update";
     DELETE "/v1/deploy_templates/{template_ident}" "deploy_template:delete";
+
+    GET "/v1/allocations" "allocation:list_all" | "allocation:list";
+    POST "/v1/allocations" "allocation:create" | "allocation:create_restricted";
+    GET "/v1/allocations/{allocation_ident}" "allocation:get";
+    PATCH "/v1/allocations/{allocation_ident}" "allocation:get", "allocation:update";
+    DELETE "/v1/allocations/{allocation_ident}" "allocation:get", "allocation:delete";
 
     GET "/v1/runbooks" "runbook:list_all" | "runbook:list";
     POST "/v1/runbooks" "runbook:create";
@@ -221,14 +229,7 @@ mod tests {
 
     /// Rules whose routes are not there yet.
     const LATER: &[&str] = &[
-        "baremetal:allocation:create",
         "baremetal:allocation:create_pre_rbac",
-        "baremetal:allocation:create_restricted",
-        "baremetal:allocation:delete",
-        "baremetal:allocation:get",
-        "baremetal:allocation:list",
-        "baremetal:allocation:list_all",
-        "baremetal:allocation:update",
         "baremetal:driver:get_raid_logical_disk_properties",
         "baremetal:driver:ipa_continue_inspection",
         "baremetal:driver:vendor_passthru",

@@ -96,6 +96,13 @@ pub(crate) const PORTGROUPS: &[Param] = &[
     param("shard", Kind::Texts),
     param("conductor_groups", Kind::Texts),
 ];
+/// Which allocations.
+pub(crate) const ALLOCATIONS: &[Param] = &[
+    param("node", Kind::Text),
+    param("resource_class", Kind::Text),
+    param("state", Kind::Text),
+    param("owner", Kind::Text),
+];
 /// Of which node.
 pub(crate) const NODE: &[Param] = &[param("node", Kind::Text)];
 /// Which node, by one of two names.

@@ -1,8 +1,8 @@
 //! Every route as a row. From which version on a route answers is said by the releases (`microversion`).
 
 use api_types::{
-    BIOS_SETTING, CHASSIS, CONDUCTOR, DEPLOY_TEMPLATE, DRIVER, FIRMWARE_COMPONENT, HISTORY, INSPECTION_RULE,
-    NODE, NODE_STATES, PORT, PORTGROUP, RUNBOOK, Schema, VOLUME_CONNECTOR, VOLUME_TARGET,
+    ALLOCATION, BIOS_SETTING, CHASSIS, CONDUCTOR, DEPLOY_TEMPLATE, DRIVER, FIRMWARE_COMPONENT, HISTORY,
+    INSPECTION_RULE, NODE, NODE_STATES, PORT, PORTGROUP, RUNBOOK, Schema, VOLUME_CONNECTOR, VOLUME_TARGET,
 };
 use axum::routing::MethodFilter;
 use futures_util::future::BoxFuture;
@@ -10,7 +10,7 @@ use http::Method;
 
 use crate::bodies;
 use crate::operation::Operation;
-use crate::params::{self, DETAIL, PAGE, VIEW};
+use crate::params::{self, DETAIL, FIELDS, PAGE, VIEW};
 use crate::reply::Answer;
 use crate::request::Request;
 use crate::v1::{
@@ -18,6 +18,7 @@ use crate::v1::{
     node_maintenance, node_management, node_power, node_progress, node_provision, node_show, node_traits,
     node_update, node_vifs, port_update, ports, ramdisk, root,
 };
+use crate::v1::{allocations, node_allocation};
 use crate::v1::{chassis, portgroup_update, portgroups, volume, volume_connectors, volume_targets};
 use crate::v1::{deploy_templates, event_stream, events, inspection_rules, node_children, node_inventory};
 use crate::v1::{node_bios, node_console, node_firmware, node_indicators, node_media, node_raid, vendor};
@@ -181,6 +182,10 @@ routes! {
         Operation::get(bodies::BOOT_TRACE);
     GET "/v1/nodes/{node_ident}/inventory" node_inventory::show,
         Operation::get(bodies::INVENTORY);
+    GET "/v1/nodes/{node_ident}/allocation" node_allocation::show,
+        Operation::show("allocations", &ALLOCATION);
+    DELETE "/v1/nodes/{node_ident}/allocation" node_allocation::delete,
+        Operation::done();
     GET "/v1/nodes/{node_ident}/children" node_children::list,
         Operation::get(bodies::CHILDREN);
     GET "/v1/nodes/{node_ident}/portgroups" portgroups::list_of_node,
@@ -289,6 +294,17 @@ routes! {
         Operation::list("conductors", &CONDUCTOR);
     GET "/v1/conductors/{hostname}" conductors::show,
         Operation::show("conductors", &CONDUCTOR);
+
+    GET "/v1/allocations" allocations::list,
+        Operation::list("allocations", &ALLOCATION).asks("allocations", &[PAGE, FIELDS, params::ALLOCATIONS]);
+    POST "/v1/allocations" allocations::create,
+        Operation::create(&ALLOCATION);
+    GET "/v1/allocations/{allocation_ident}" allocations::show,
+        Operation::show("allocations", &ALLOCATION);
+    PATCH "/v1/allocations/{allocation_ident}" allocations::update,
+        Operation::update(&ALLOCATION);
+    DELETE "/v1/allocations/{allocation_ident}" allocations::delete,
+        Operation::done();
 
     GET "/v1/deploy_templates" deploy_templates::list,
         Operation::list("deploy_templates", &DEPLOY_TEMPLATE);

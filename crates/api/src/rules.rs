@@ -135,6 +135,15 @@ pub(crate) fn may_delete(node: &Node, available_too: bool) -> Result<(), ApiErro
     Ok(())
 }
 
+/// Whether a node may be taken from its allocation: not while it is used or worked on, unless it is out of service.
+pub(crate) fn may_release(node: &Node) -> Result<(), ApiError> {
+    let is_busy = node.target_provision_state.is_some() && BUSY.contains(&node.provision_state);
+    if !node.maintenance && (is_busy || node.provision_state == S::Active) {
+        return Err(conflict(node, "its allocation cannot be removed now, unless it is in maintenance"));
+    }
+    Ok(())
+}
+
 /// What is said of protected nodes.
 pub(crate) fn protected(node: &Node, done: &str) -> ApiError {
     let reason = node.protected_reason.as_deref().unwrap_or("no reason was given");
@@ -216,6 +225,9 @@ pub(crate) fn settle(before: &Node, after: &mut Node) {
     }
     if before.retired && !after.retired {
         after.retired_reason = None;
+    }
+    if before.instance_uuid.is_some() && after.instance_uuid.is_none() {
+        after.allocation_uuid = None;
     }
     if after.instance_name.is_none() && before.instance_info != after.instance_info {
         after.instance_name = display_name(after);
@@ -342,6 +354,20 @@ mod tests {
         assert_eq!(changed(S::Available, false, |n| n.retired = true), 409);
         assert_eq!(changed(S::Active, false, |n| n.retired = true), 200);
         assert_eq!(changed(S::Active, false, |n| n.retired_reason = Some("old".to_owned())), 400);
+    }
+
+    #[test]
+    fn nodes_in_use_keep_their_allocation() {
+        let verdict = |state, maintenance| {
+            let mut node = node(state);
+            node.maintenance = maintenance;
+            status(may_release(&node))
+        };
+        assert_eq!(verdict(S::Available, false), 200);
+        assert_eq!(verdict(S::DeployFailed, false), 200);
+        assert_eq!(verdict(S::Active, false), 409);
+        assert_eq!(verdict(S::Deploying, false), 409);
+        assert_eq!(verdict(S::Active, true), 200);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Handlers of version 1, one file per resource or concern of nodes.
 
 pub(crate) mod agent_progress;
+pub(crate) mod allocations;
 pub(crate) mod chassis;
 pub(crate) mod conductors;
 pub(crate) mod deploy_templates;
@@ -8,6 +9,7 @@ pub(crate) mod drivers;
 pub(crate) mod event_stream;
 pub(crate) mod events;
 pub(crate) mod inspection_rules;
+pub(crate) mod node_allocation;
 pub(crate) mod node_bios;
 pub(crate) mod node_boot;
 pub(crate) mod node_boot_trace;

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use model::{BootDevice, BootMode, HardwareType, InterfaceKind, JsonObject, Node, NodeUuid, PowerTarget};
+use model::{
+    AllocationUuid, BootDevice, BootMode, HardwareType, InterfaceKind, JsonObject, Node, NodeUuid,
+    PowerTarget,
+};
 use provision::Verb;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -233,6 +236,9 @@ pub trait Conductors: HardwareRequests {
 
     /// Takes note that an agent lives.
     fn heartbeat(&self, node: NodeUuid, heartbeat: Heartbeat) -> Reply<'_, ()>;
+
+    /// Starts to look for a node for a recorded allocation. Answers at once: the allocation says how it ends.
+    fn allocate(&self, allocation: AllocationUuid) -> Reply<'_, ()>;
 
     /// Takes note of an agent's progress; kept in memory only.
     fn agent_progress(&self, node: NodeUuid, token: model::Secret, progress: AgentProgress) -> Reply<'_, ()>;

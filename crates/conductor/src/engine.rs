@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use crate::Options;
 use crate::agent::ProgressBoard;
+use crate::allocation::Allocating;
 use crate::gate::Gates;
 
 /// How often a decision is made anew because somebody else wrote the node in between.
@@ -40,7 +41,8 @@ pub(crate) struct Engine {
     pub(crate) deadlines: Notify,
     /// Room for work that nobody waits for.
     pub(crate) background: Arc<Semaphore>,
-    gates: Gates,
+    pub(crate) allocating: Allocating,
+    pub(crate) gates: Gates,
     driving: Mutex<HashSet<NodeUuid>>,
     permits: Semaphore,
 }
@@ -130,6 +132,7 @@ impl Engine {
             tasks: TaskTracker::new(),
             deadlines: Notify::new(),
             background: Arc::new(Semaphore::new(MAX_BACKGROUND)),
+            allocating: Allocating::default(),
             gates: Gates::default(),
             driving: Mutex::default(),
             permits: Semaphore::new(options.max_effects),

@@ -4,6 +4,7 @@
 //! Knows the driver traits, not the drivers; knows no HTTP. Keeps no state of a node in memory but locks and progress.
 
 mod agent;
+mod allocation;
 mod carry_out;
 mod children;
 mod engine;

@@ -25,6 +25,8 @@ pub struct Options {
     pub step_priorities: BTreeMap<String, i64>,
     /// How long events are kept.
     pub events: EventRetention,
+    /// How long an allocation rests before it looks at locked nodes again.
+    pub lock_retry: Duration,
     /// How many effects may be under way at once.
     pub max_effects: usize,
     /// What of booting this site serves, for the diagnosis of machines that do not arrive.
@@ -42,6 +44,7 @@ impl Default for Options {
             automated_clean: true,
             step_priorities: BTreeMap::new(),
             events: EventRetention { age: Duration::from_hours(7 * 24), count: 100_000 },
+            lock_retry: Duration::from_secs(1),
             max_effects: 1000,
             hears: boot_trace::Hears::default(),
         }

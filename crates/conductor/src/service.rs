@@ -10,7 +10,9 @@ use conductor_api::{
 };
 use db::{Db, DbError, Registration};
 use driver::Registry;
-use model::{BootDevice, BootMode, HardwareType, InterfaceKind, Node, NodeUuid, PowerTarget, Secret};
+use model::{
+    AllocationUuid, BootDevice, BootMode, HardwareType, InterfaceKind, Node, NodeUuid, PowerTarget, Secret,
+};
 use provision::{Input, Verb};
 use serde_json::Value;
 
@@ -61,6 +63,7 @@ impl Conductor {
         }
         conductor.engine.tasks.spawn(Arc::clone(&conductor.engine).keep_time());
         conductor.engine.tasks.spawn(Arc::clone(&conductor.engine).keep_house());
+        conductor.engine.tasks.spawn(Arc::clone(&conductor.engine).take_up_allocations());
         conductor.engine.tasks.spawn(give_signs_of_life(Arc::clone(&conductor.engine)));
         Ok(conductor)
     }
@@ -170,6 +173,13 @@ impl Conductors for Conductor {
 
     fn heartbeat(&self, node: NodeUuid, heartbeat: Heartbeat) -> Reply<'_, ()> {
         Box::pin(self.engine.take_heartbeat(node, heartbeat))
+    }
+
+    fn allocate(&self, allocation: AllocationUuid) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.engine.start_allocation(allocation);
+            Ok(())
+        })
     }
 
     fn agent_progress(&self, node: NodeUuid, token: Secret, progress: AgentProgress) -> Reply<'_, ()> {

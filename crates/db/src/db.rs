@@ -1,6 +1,8 @@
 //! The handle that callers hold: one method per operation, whichever engine is behind it.
 
+mod allocations;
 mod hardware;
+
 mod resources;
 
 mod plans;
@@ -223,7 +225,7 @@ impl Db {
         self.commit(Commit::new(before.clone(), after)).await
     }
 
-    /// Removes a node with its ports, traits, flow, journal and history.
+    /// Removes a node with its ports, traits, allocation, flow, journal and history.
     ///
     /// # Errors
     /// `Conflict`, `NotFound`.

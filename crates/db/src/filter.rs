@@ -77,7 +77,8 @@ impl Conditions {
         Ok(())
     }
 
-    fn membership<T: Stored>(&mut self, column: &str, values: &[T]) -> Result<String, DbError> {
+    /// The condition that `column` is one of `values`, for use within others.
+    pub(crate) fn membership<T: Stored>(&mut self, column: &str, values: &[T]) -> Result<String, DbError> {
         if values.len() > SET_LIMIT {
             return Err(DbError::TooManyValues { limit: SET_LIMIT, found: values.len() });
         }

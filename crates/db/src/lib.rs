@@ -5,6 +5,7 @@
 //! [`Db`] and the nouns. It knows nothing of HTTP, drivers or what the states of a node mean.
 
 mod account;
+mod allocation;
 mod bios_setting;
 mod chassis;
 mod commit;
@@ -42,6 +43,7 @@ mod volume_target;
 mod wakeup;
 
 pub use account::User;
+pub use allocation::{AllocationKey, AllocationQuery, Candidate};
 pub use commit::Commit;
 pub use conductor::{ConductorHardware, Registration};
 pub use db::Db;

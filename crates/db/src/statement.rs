@@ -90,6 +90,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Statement> {
     [
         crate::account::STATEMENTS,
         crate::bios_setting::STATEMENTS,
+        crate::allocation::STATEMENTS,
         crate::chassis::STATEMENTS,
         crate::conductor::STATEMENTS,
         crate::deploy_template::STATEMENTS,

@@ -125,6 +125,20 @@ impl Stored for Vec<model::Trait> {
     }
 }
 
+/// A JSON list.
+impl Stored for Vec<NodeUuid> {
+    fn param(&self) -> Param<'_> {
+        Param::Text(Cow::Owned(serde_json::json!(self).to_string()))
+    }
+
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        match cell {
+            Cell::Text(text) => serde_json::from_str(text).ok(),
+            _ => None,
+        }
+    }
+}
+
 /// Types with a fixed name for each value.
 macro_rules! named {
     ($($name:ty: $parse:expr;)*) => {$(
@@ -152,6 +166,7 @@ named! {
     PowerTarget: |text| text.parse().ok();
     BootMode: |text| text.parse().ok();
     BootIntent: |text| Some(Self::from_stored(text));
+    model::AllocationState: |text| text.parse().ok();
     Fault: |text| Self::ALL.into_iter().find(|fault| fault.as_str() == text);
 }
 
@@ -175,6 +190,7 @@ macro_rules! shown {
 
 shown!(model::DeployTemplateUuid, model::RunbookUuid, model::InspectionRuleUuid);
 shown!(NodeUuid, PortUuid, PortgroupUuid, ChassisUuid, FlowId, HistoryUuid, MacAddr);
+shown!(model::AllocationUuid);
 shown!(model::VolumeConnectorUuid, model::VolumeTargetUuid);
 
 /// Borrowed text as a parameter.

@@ -4,13 +4,13 @@
 //! are told once, as `end`; only what takes its time (power, provision states) has a `start`.
 
 use api_types::{
-    CHASSIS_CRUD, DEPLOY_TEMPLATE_CRUD, INSPECTION_RULE_CRUD, NODE_CORRECTED_POWER, NODE_CRUD, NODE_PAYLOAD,
-    NODE_SET_POWER, NODE_SET_PROVISION, PORT_CRUD, PORTGROUP_CRUD, Payload, RUNBOOK_CRUD,
-    VOLUME_CONNECTOR_CRUD, VOLUME_TARGET_CRUD,
+    ALLOCATION_CRUD, CHASSIS_CRUD, DEPLOY_TEMPLATE_CRUD, INSPECTION_RULE_CRUD, NODE_CORRECTED_POWER,
+    NODE_CRUD, NODE_PAYLOAD, NODE_SET_POWER, NODE_SET_PROVISION, PORT_CRUD, PORTGROUP_CRUD, Payload,
+    RUNBOOK_CRUD, VOLUME_CONNECTOR_CRUD, VOLUME_TARGET_CRUD,
 };
 use model::{
-    Chassis, DeployTemplate, InspectionRule, Node, NodeUuid, Port, Portgroup, PowerState, PowerTarget,
-    ProvisionState, Runbook, Timestamp, VolumeConnector, VolumeTarget,
+    Allocation, Chassis, DeployTemplate, InspectionRule, Node, NodeUuid, Port, Portgroup, PowerState,
+    PowerTarget, ProvisionState, Runbook, Timestamp, VolumeConnector, VolumeTarget,
 };
 use provision::told_as;
 
@@ -89,6 +89,9 @@ told! {
     Chassis: "chassis" CHASSIS_CRUD, |_| None, |_| Whose::System;
     DeployTemplate: "deploytemplate" DEPLOY_TEMPLATE_CRUD, |_| None, |_| Whose::System;
     InspectionRule: "inspectionrule" INSPECTION_RULE_CRUD, |_| None, |_| Whose::System;
+    Allocation: "allocation" ALLOCATION_CRUD, |item| item.node_uuid, |item| {
+        Whose::Of { owner: item.owner.clone(), lessee: None }
+    };
     Runbook: "runbook" RUNBOOK_CRUD, |_| None, of_runbook;
 }
 

@@ -172,7 +172,7 @@ pub const RELEASES: &[Release] = releases! {
     57 "patch-allocation" "PATCH of allocations (name, extra)"
         [route("PATCH", "/v1/allocations/{allocation_ident}", 405)];
     58 "allocation-backfill" "Allocation backfill: node in POST /v1/allocations"
-        [param("allocation", "node", 406)];
+        [param("allocation", "node", 400)];
     59 "configdrive-vendor-data" "vendor_data inside a JSON configdrive"
         [param("provision", "configdrive vendor_data", 400)];
     60 "allocation-owner" "Allocation field and filter owner"

@@ -75,6 +75,8 @@ typed_uuid! {
     RunbookUuid;
     /// An inspection rule.
     InspectionRuleUuid;
+    /// An allocation.
+    AllocationUuid;
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of HTTP, SQL or hardware: no IO but the one reading of the wall clock in [`Timestamp::now`].
 
+mod allocation;
 mod bios_setting;
 mod boot;
 mod capabilities;
@@ -33,6 +34,7 @@ mod vendor_method;
 mod virtual_media;
 mod volume;
 
+pub use allocation::{Allocation, AllocationState, InvalidAllocationState};
 pub use bios_setting::BiosSetting;
 pub use boot::{BootDevice, BootMode};
 pub use capabilities::Capabilities;
@@ -41,11 +43,11 @@ pub use conductor::Conductor;
 pub use deploy_template::DeployTemplate;
 pub use firmware_component::FirmwareComponent;
 pub use hardware::{HardwareType, InterfaceKind, InterfaceSet};
+pub use ids::{AllocationUuid, DeployTemplateUuid, InspectionRuleUuid, RunbookUuid};
 pub use ids::{
     ChassisUuid, FlowId, HistoryUuid, NodeUuid, PortUuid, PortgroupUuid, VolumeConnectorUuid,
     VolumeTargetUuid,
 };
-pub use ids::{DeployTemplateUuid, InspectionRuleUuid, RunbookUuid};
 pub use indicator::{Indicator, IndicatorName, IndicatorState};
 pub use inspection_rule::{InspectionRule, MAIN_PHASE};
 pub use inventory::NodeInventory;

@@ -5,6 +5,7 @@
 //! Read [`flow::deploy`] to see what a deployment does, [`transitions`](TRANSITIONS) to see which state may follow which,
 //! and [`decide`] to see how both are driven.
 
+pub mod allocation;
 pub mod flow;
 
 mod decide;

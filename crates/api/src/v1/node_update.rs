@@ -1,6 +1,7 @@
 //! Patching nodes.
 
 use api_types::{NODE, Patch, Shape};
+use db::{AllocationKey, Scope};
 use http::StatusCode;
 use microversion::since;
 use model::{InterfaceKind, Node};
@@ -24,6 +25,9 @@ pub(crate) async fn update(request: Request) -> Answer {
     }
     let node = request.find_node(request.param("node_ident")).await?;
     authorise(&request, &patch, &node)?;
+    if patch.touches("owner") {
+        may_change_owner(&request, &node).await?;
+    }
     if patch.touches("chassis_uuid") {
         check_chassis(&request, &plan(&request, &patch, reset, &node)?).await?;
     }
@@ -43,6 +47,21 @@ fn authorise(request: &Request, patch: &Patch, node: &Node) -> Result<(), ApiErr
         return request.authorise(rule, Some(node)).map_err(|error| error.with_status(StatusCode::CONFLICT));
     }
     Ok(())
+}
+
+/// The owner of a node stays while an allocation of some owner has the node.
+async fn may_change_owner(request: &Request, node: &Node) -> Result<(), ApiError> {
+    if node.allocation_uuid.is_none() {
+        return Ok(());
+    }
+    let key = AllocationKey::Node(node.uuid);
+    match request.state.db.get_allocation(&key, &Scope::All).await? {
+        Some(allocation) if allocation.owner.is_some() => Err(ApiError::conflict(format!(
+            "The owner of node {} cannot be changed while it is allocated to an allocation with an owner.",
+            node.uuid
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// What `before` becomes, if everything about it allows.

@@ -10,8 +10,8 @@ use conductor_api::{
     NodeProgress, ProvisionArgs, Reply, RequestError,
 };
 use model::{
-    BootDevice, BootMode, HardwareType, InterfaceKind, JsonObject, Node, NodeUuid, PowerTarget, Secret,
-    Timestamp,
+    AllocationUuid, BootDevice, BootMode, HardwareType, InterfaceKind, JsonObject, Node, NodeUuid,
+    PowerTarget, Secret, Timestamp,
 };
 use provision::Verb;
 use serde_json::{Value, json};
@@ -164,6 +164,10 @@ impl Conductors for Fake {
     fn heartbeat(&self, _: NodeUuid, heartbeat: Heartbeat) -> Reply<'_, ()> {
         let token = heartbeat.agent_token.map(|token| token.expose().to_owned()).unwrap_or_default();
         self.answer(format!("heartbeat {} {token} {:?}", heartbeat.callback_url, heartbeat.agent_version), ())
+    }
+
+    fn allocate(&self, _: AllocationUuid) -> Reply<'_, ()> {
+        self.answer("allocate".to_owned(), ())
     }
 
     fn agent_progress(&self, _: NodeUuid, token: Secret, progress: AgentProgress) -> Reply<'_, ()> {

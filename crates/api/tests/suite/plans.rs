@@ -45,6 +45,9 @@ pub(crate) async fn stored(site: &Site, route: &str, node: &Node) -> String {
         let rule = site.db.create_inspection_rule(rule).await.unwrap();
         return route.replace("{uuid}", &rule.uuid.to_string());
     }
+    if route.contains("/allocation") {
+        return crate::allocations::stored(site, route, node).await;
+    }
     if route.ends_with("/inventory") {
         site.db.put_inventory(node.uuid, NodeInventory::default()).await.unwrap();
     }
@@ -63,6 +66,7 @@ pub(crate) fn body(method: &str, route: &str) -> Option<Value> {
         ("PATCH", "/v1/inspection_rules/{uuid}") => {
             json!([{"op": "replace", "path": "/priority", "value": 5}])
         }
+        ("POST", "/v1/allocations") => json!({"resource_class": "gold"}),
         ("POST", "/v1/events") => json!({"events": [event()]}),
         _ => return None,
     })

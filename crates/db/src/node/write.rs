@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use model::{Node, NodeUuid, Timestamp, Trait};
 
 use super::columns::COLUMNS;
-use crate::DbError;
 use crate::filter::Conditions;
 use crate::session::{Param, Session, first};
 use crate::statement::{insert_rows, placeholders, statements};
 use crate::stored::{Stored as _, text};
 use crate::told::{Done, tell, tell_node};
+use crate::{DbError, allocation};
 
 statements! {
     INSERT = {
@@ -70,6 +70,7 @@ pub(crate) fn update(session: &mut dyn Session, before: &Node, mut after: Node) 
         return Err(lost(session, before.uuid)?);
     }
     drop(params);
+    allocation::follow(session, before, &after)?;
     let had: BTreeSet<&Trait> = before.traits.iter().collect();
     after.traits = change_traits(session, before.id, &had, &after.traits)?;
     tell_node(session, before, &after);
@@ -78,6 +79,7 @@ pub(crate) fn update(session: &mut dyn Session, before: &Node, mut after: Node) 
 
 /// Removes a node and all that belongs to it, if the row still has this revision.
 pub(crate) fn delete(session: &mut dyn Session, node: &Node) -> Result<(), DbError> {
+    allocation::forget_of(session, node)?;
     match session.execute((&DELETE).into(), &[node.uuid.param(), node.revision.param()])? {
         0 => Err(lost(session, node.uuid)?),
         _ => {

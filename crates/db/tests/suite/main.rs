@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod allocations;
 mod commits;
 mod conductors;
 mod crash;
@@ -46,6 +47,14 @@ macro_rules! cases {
 }
 
 cases! {
+    allocations:
+        every_field_comes_back
+        a_node_is_claimed_whole_or_not_at_all
+        a_node_that_lets_go_takes_the_allocation_along
+        candidates_fit
+        nodes_are_found_by_what_they_are_called
+        allocations_are_filtered_and_paged
+        a_project_sees_its_own;
     nodes:
         every_field_comes_back
         every_changed_field_is_written
