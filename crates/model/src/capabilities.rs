@@ -40,6 +40,11 @@ impl Capabilities {
     pub fn set(&mut self, key: &str, value: &str) {
         self.0.insert(key.to_owned(), value.to_owned());
     }
+
+    /// Removes `key`.
+    pub fn remove(&mut self, key: &str) {
+        self.0.remove(key);
+    }
 }
 
 /// The text form: `boot_mode:uefi,secure_boot:true`.
