@@ -9,7 +9,7 @@ use boot_trace::{BootEventKind, HeartbeatRefusal, LookupRefusal, Told};
 use conductor_api::{AgentProgress, Heartbeat, Lookup, LookupReply, RequestError};
 use db::{NodeKey, PortKey, Scope};
 use model::{JsonObject, MacAddr, Node, NodeUuid, ProvisionState as S, Secret, Timestamp};
-use provision::{Decision, Input, decide};
+use provision::{Decision, Input, decide, note_agent};
 use rand::Rng;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
@@ -49,6 +49,12 @@ pub(crate) const HEARTBEAT_STATES: [S; 11] = [
     S::ServiceWait,
     S::ServiceHold,
 ];
+
+/// States in which, with fast track, an agent may ask who it is although nothing is under way.
+const FAST_LOOKUP_STATES: [S; 5] = [S::Available, S::Enroll, S::Manageable, S::ServiceHold, S::Servicing];
+
+/// States in which, with fast track, a heartbeat is noted although nothing is under way.
+const FAST_HEARTBEAT_STATES: [S; 3] = [S::Available, S::Enroll, S::Manageable];
 
 /// The latest progress of each node at work. In memory only: the next report comes within a second.
 #[derive(Debug, Default)]
@@ -105,7 +111,9 @@ impl Engine {
             .turn(uuid, |node, flow, world| {
                 token_fits(&node, heartbeat.agent_token.as_ref())
                     .inspect_err(|_| _ = refusal.set(HeartbeatRefusal::Token))?;
-                if !HEARTBEAT_STATES.contains(&node.provision_state) {
+                let fast = self.options.policy.fast_track.is_some()
+                    && FAST_HEARTBEAT_STATES.contains(&node.provision_state);
+                if !fast && !HEARTBEAT_STATES.contains(&node.provision_state) {
                     return Ok(Decision::rest(node, flow));
                 }
                 let members = self.members_of(&node, &heartbeat, world.now).map_err(|(why, text)| {
@@ -114,7 +122,13 @@ impl Engine {
                 })?;
                 Ok(match flow {
                     Some(flow) => decide(node, flow, Input::Heartbeat(members), world),
-                    None => Decision::rest(node, None),
+                    None => {
+                        let mut node = node;
+                        if fast {
+                            note_agent(&mut node, members);
+                        }
+                        Decision::rest(node, None)
+                    }
                 })
             })
             .await;
@@ -197,7 +211,9 @@ impl Engine {
 
     pub(crate) async fn look_up(&self, lookup: Lookup) -> Result<LookupReply, RequestError> {
         let node = self.find_node(&lookup).await?.ok_or(RequestError::LookupNotFound)?;
-        if !LOOKUP_STATES.contains(&node.provision_state) {
+        let fast =
+            self.options.policy.fast_track.is_some() && FAST_LOOKUP_STATES.contains(&node.provision_state);
+        if !fast && !LOOKUP_STATES.contains(&node.provision_state) {
             let error = format!("no agent is expected while the node is {}.", node.provision_state);
             self.see(node.uuid, BootEventKind::LookupRefused { reason: LookupRefusal::State, error });
             return Err(RequestError::LookupNotFound);

@@ -46,6 +46,8 @@ pub struct Policy {
     pub boot_retries: u32,
     /// From power on to the data of an inspection.
     pub inspect_timeout: Duration,
+    /// With fast track, how long after its last heartbeat an agent counts as running; `None` switches fast track off.
+    pub fast_track: Option<Duration>,
     /// Silence after which a working agent is asked, and given up if it does not answer.
     pub agent_silence: Duration,
 }
@@ -58,6 +60,7 @@ impl Default for Policy {
             token_timeout: Duration::from_mins(4),
             boot_retries: 2,
             inspect_timeout: Duration::from_mins(30),
+            fast_track: None,
             agent_silence: Duration::from_mins(6),
         }
     }
@@ -245,6 +248,11 @@ pub fn move_node(node: &mut Node, event: FsmEvent, now: Timestamp) -> bool {
     node.provision_state = state;
     node.provision_updated_at = Some(now);
     true
+}
+
+/// Notes what an agent says of itself on a node that has no flow.
+pub fn note_agent(node: &mut Node, members: Map<String, Value>) {
+    merge(&mut node.driver_internal_info, members, true);
 }
 
 /// Forgets what belongs to one boot of the agent.

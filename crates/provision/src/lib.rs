@@ -12,6 +12,7 @@ mod decide;
 mod effect;
 mod error;
 mod event;
+mod fast_track;
 mod offer;
 mod plan;
 mod record;
@@ -23,7 +24,7 @@ mod turn;
 
 pub use decide::{
     AGENT_KEYS, Decision, Entry, INSTANCE_KEYS, Input, Note, Plans, Policy, World, begin, decide,
-    forget_agent, move_node,
+    forget_agent, move_node, note_agent,
 };
 pub use effect::{Effect, Observed, Outcome, StepWait};
 pub use error::{ErrorCode, StepError};

@@ -5,6 +5,7 @@ use model::{Node, PowerState, PowerTarget, ProvisionState as S};
 use crate::decide::{Decision, Input, World, begin, begin_power, decide, move_node};
 use crate::error::StepError;
 use crate::event::{FsmEvent, Verb};
+use crate::fast_track;
 use crate::flow::{FlowKind, adopt, tear_down, verify};
 use crate::plan::{self, Plan, Wish};
 use crate::record::FlowRecord;
@@ -141,13 +142,13 @@ fn plan(kind: FlowKind, verb: Verb, node: &Node, wish: &Wish, world: World<'_>) 
         let ramdisk = steps.iter().any(|step| step.actions.iter().any(waits));
         Plan { ramdisk, ..Plan::bare(steps) }
     };
-    Ok(match kind {
+    let mut plan = match kind {
         FlowKind::Verify => Plan::bare(verify::steps()),
         FlowKind::Clean if verb == Verb::Clean => {
             let list = StepList::Clean;
             plan::in_order(plans.clean(node), &plans.offered(node, list), wish, list)?
         }
-        FlowKind::Clean => cleaning(node, world),
+        FlowKind::Clean => return Ok(cleaning(node, world)),
         FlowKind::Service => {
             let list = StepList::Service;
             plan::in_order(plans.service(node), &plans.offered(node, list), wish, list)?
@@ -161,7 +162,9 @@ fn plan(kind: FlowKind, verb: Verb, node: &Node, wish: &Wish, world: World<'_>) 
         FlowKind::Rescue => with_ramdisk(plans.rescue(node)),
         FlowKind::Unrescue => Plan::bare(plans.unrescue(node)),
         FlowKind::Adopt => Plan::bare(adopt::steps()),
-    })
+    };
+    fast_track::shorten(&mut plan.steps, kind, node, world.policy.fast_track, world.now);
+    Ok(plan)
 }
 
 /// The plan of an automated cleaning.
@@ -169,7 +172,9 @@ pub(crate) fn cleaning(node: &Node, world: World<'_>) -> Plan {
     if !world.plans.cleans(node) {
         return Plan::default();
     }
-    plan::automated(world.plans.clean(node), &world.plans.offered(node, StepList::Clean))
+    let mut plan = plan::automated(world.plans.clean(node), &world.plans.offered(node, StepList::Clean));
+    fast_track::shorten(&mut plan.steps, FlowKind::Clean, node, world.policy.fast_track, world.now);
+    plan
 }
 
 /// Begins what `verb` asks for, as [`check`] allows; `wish` is what the caller sent along.

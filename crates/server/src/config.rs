@@ -136,6 +136,10 @@ pub struct Conductor {
     pub boot_retries: u32,
     /// Seconds from power on to the data of an inspection.
     pub inspect_timeout: u64,
+    /// Leave the ramdisk running after a cleaning, and take a running one as it is for the next cleaning or deployment.
+    pub fast_track: bool,
+    /// Seconds after its last call for which an agent counts as running.
+    pub fast_track_timeout: u64,
     /// Seconds of silence after which a working agent is asked, and given up when it does not answer.
     pub agent_silence: u64,
     /// Seconds within which agents must call.
@@ -156,6 +160,8 @@ impl Default for Conductor {
             boot_timeout: 840,
             boot_retries: 2,
             inspect_timeout: 1800,
+            fast_track: false,
+            fast_track_timeout: 300,
             agent_silence: 360,
             heartbeat_timeout: 300,
             require_agent_tls: true,
@@ -295,12 +301,13 @@ impl Config {
             self.conductor.callback_timeout,
             self.conductor.boot_timeout,
             self.conductor.inspect_timeout,
+            self.conductor.fast_track_timeout,
             self.conductor.agent_silence,
             self.conductor.heartbeat_timeout,
         ];
         if seconds.iter().any(|limit| !(10..=86_400).contains(limit)) {
             return wrong(
-                "[conductor] callback_timeout, boot_timeout, inspect_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
+                "[conductor] callback_timeout, boot_timeout, inspect_timeout, fast_track_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
             );
         }
         if !(1..=87_600).contains(&self.events.keep_hours) || self.events.keep_count < 100 {
@@ -327,6 +334,10 @@ impl Config {
             boot_timeout: Duration::from_secs(self.conductor.boot_timeout),
             boot_retries: self.conductor.boot_retries,
             inspect_timeout: Duration::from_secs(self.conductor.inspect_timeout),
+            fast_track: self
+                .conductor
+                .fast_track
+                .then(|| Duration::from_secs(self.conductor.fast_track_timeout)),
             agent_silence: Duration::from_secs(self.conductor.agent_silence),
             ..provision::Policy::default()
         }

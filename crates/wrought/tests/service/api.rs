@@ -157,6 +157,19 @@ impl Api {
 fn is_on_its_way(state: &str) -> bool {
     matches!(
         state,
-        "verifying" | "cleaning" | "clean wait" | "deploying" | "wait call-back" | "deleting" | "inspecting"
+        "verifying"
+            | "cleaning"
+            | "clean wait"
+            | "deploying"
+            | "wait call-back"
+            | "deleting"
+            | "inspecting"
+            | "inspect wait"
+            | "adopting"
+            | "rescuing"
+            | "rescue wait"
+            | "unrescuing"
+            | "servicing"
+            | "service wait"
     )
 }

@@ -11,6 +11,7 @@ mod crash;
 mod events;
 mod graceful;
 mod lives;
+mod verbs;
 
 mod api;
 mod image_server;
