@@ -120,16 +120,14 @@ impl Engine {
                     _ = refusal.set(why);
                     RequestError::Invalid(text)
                 })?;
-                Ok(match flow {
-                    Some(flow) => decide(node, flow, Input::Heartbeat(members), world),
-                    None => {
-                        let mut node = node;
-                        if fast {
-                            note_agent(&mut node, members);
-                        }
-                        Decision::rest(node, None)
-                    }
-                })
+                if let Some(flow) = flow {
+                    return Ok(decide(node, flow, Input::Heartbeat(members), world));
+                }
+                let mut node = node;
+                if fast {
+                    note_agent(&mut node, members);
+                }
+                Ok(Decision::rest(node, None))
             })
             .await;
         let turn = turn.map_err(|error| request_error(uuid, error));

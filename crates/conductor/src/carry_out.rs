@@ -23,7 +23,7 @@ impl Engine {
             Err(error) => return Outcome::Failed(StepError::new(ErrorCode::DriverInfo, error.to_string())),
         };
         if let Action::RunOnChildren { list, only } = &effect.action {
-            return self.run_on_children(node, effect.step.as_ref(), *list, only).await;
+            return Box::pin(self.run_on_children(node, effect.step.as_ref(), *list, only)).await;
         }
         if effect.action == Action::PowerOn {
             // Before it is done: the machine may ask for an address while the BMC still confirms.
@@ -107,13 +107,13 @@ async fn attempt(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Outco
             drivers.network.change(node, change).await?;
             Outcome::done()
         }
-        Action::Inspect => match &drivers.inspect {
-            Some(inspect) => observed(inspect.inspect(node).await?),
-            None => {
+        Action::Inspect => {
+            let Some(inspect) = &drivers.inspect else {
                 let text = "the node's inspect_interface cannot inspect.";
-                Outcome::Failed(StepError::new(ErrorCode::DriverInfo, text))
-            }
-        },
+                return Ok(Outcome::Failed(StepError::new(ErrorCode::DriverInfo, text)));
+            };
+            observed(inspect.inspect(node).await?)
+        }
         Action::PrepareImage => observed(drivers.deploy.prepare_image(node).await?),
         Action::RunStep { list, .. } | Action::AwaitStep { list, .. } => {
             driver_step(drivers, node, list, &effect).await?

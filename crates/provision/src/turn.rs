@@ -235,9 +235,10 @@ impl<'a> Turn<'a> {
         let Some(wait) = &mut flow.wait else { return };
         let give_up = boots.since.plus(policy.callback_timeout);
         wait.give_up = Some(give_up);
-        wait.deadline = match boots.count <= policy.boot_retries {
-            true => give_up.min(now.plus(policy.boot_timeout)),
-            false => give_up,
+        wait.deadline = if boots.count <= policy.boot_retries {
+            give_up.min(now.plus(policy.boot_timeout))
+        } else {
+            give_up
         };
     }
 

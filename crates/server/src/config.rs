@@ -132,7 +132,7 @@ pub struct Conductor {
     pub callback_timeout: u64,
     /// Seconds from power on to the agent's first call, for one boot: past it the machine is booted again.
     pub boot_timeout: u64,
-    /// How often a boot that nobody answered is tried again within callback_timeout.
+    /// How often a boot that nobody answered is tried again within `callback_timeout`.
     pub boot_retries: u32,
     /// Seconds from power on to the data of an inspection.
     pub inspect_timeout: u64,

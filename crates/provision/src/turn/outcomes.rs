@@ -29,7 +29,7 @@ impl Turn<'_> {
                 self.note("step", true, error.to_string());
                 self.next_after_tolerated();
             }
-            Outcome::Waiting(wait) => self.step_waits(&open, *wait),
+            Outcome::Waiting(wait) => self.step_waits(&open, &wait),
             Outcome::Running | Outcome::Unreachable(_) if matches!(open.action, Action::AwaitStep { .. }) => {
                 self.step_goes_on(&open);
             }
@@ -125,7 +125,7 @@ impl Turn<'_> {
     }
 
     /// A driver's step goes on by itself: what follows it is that it is waited for.
-    fn step_waits(&mut self, open: &OpenEffect, wait: StepWait) {
+    fn step_waits(&mut self, open: &OpenEffect, wait: &StepWait) {
         let Action::RunStep { list, .. } = open.action else { return self.step_goes_on(open) };
         self.observe(&wait.observed);
         let in_ramdisk = self.node.boot_intent == BootIntent::Ramdisk;

@@ -162,6 +162,31 @@ impl Machine {
         }
     }
 
+    /// The steps of the agent.
+    fn offered(&self, node: &Node) -> Outcome {
+        let Some(agent) = &self.agent else { return Outcome::Failed(lost()) };
+        let cleaning = node.provision_state == S::Cleaning;
+        let erase = AgentStep {
+            interface: "deploy".to_owned(),
+            step: "erase_devices_metadata".to_owned(),
+            priority: if cleaning { 99 } else { 0 },
+            abortable: true,
+            reboot_requested: false,
+        };
+        let burn = AgentStep {
+            interface: "deploy".to_owned(),
+            step: "burn_in".to_owned(),
+            priority: 0,
+            abortable: false,
+            reboot_requested: true,
+        };
+        Outcome::Done(Box::new(Observed {
+            steps: vec![erase, burn],
+            agent_started_at: Some(agent.started_at.clone()),
+            ..Observed::default()
+        }))
+    }
+
     pub(crate) fn carry_out(&mut self, node: &Node, effect: &Effect) -> Outcome {
         let changes_power = matches!(effect.action, Action::PowerOn | Action::PowerOff { .. });
         if self.broken || (self.stuck && changes_power) {
@@ -182,29 +207,7 @@ impl Machine {
                 self.network_boot = *device == BootDevice::Pxe;
                 Outcome::done()
             }
-            Action::FetchAgentSteps(_) => {
-                let Some(agent) = &self.agent else { return Outcome::Failed(lost()) };
-                let cleaning = node.provision_state == S::Cleaning;
-                let erase = AgentStep {
-                    interface: "deploy".to_owned(),
-                    step: "erase_devices_metadata".to_owned(),
-                    priority: if cleaning { 99 } else { 0 },
-                    abortable: true,
-                    reboot_requested: false,
-                };
-                let burn = AgentStep {
-                    interface: "deploy".to_owned(),
-                    step: "burn_in".to_owned(),
-                    priority: 0,
-                    abortable: false,
-                    reboot_requested: true,
-                };
-                Outcome::Done(Box::new(Observed {
-                    steps: vec![erase, burn],
-                    agent_started_at: Some(agent.started_at.clone()),
-                    ..Observed::default()
-                }))
-            }
+            Action::FetchAgentSteps(_) => self.offered(node),
             Action::RunAgentStep(_) => {
                 let step = effect.step.as_ref().expect("a step");
                 if effect.poll { self.ask(step, effect.agent_started_at.as_deref()) } else { self.run(step) }
