@@ -16,6 +16,7 @@ is in it. An entry of that list has
   reason       why we answer so
   requests     a regular expression that the whole of 'METHOD path' matches
   scenario     a part of the scenario's name (optional)
+  body         a regular expression, found in the request's body as JSON (optional)
   differences  regular expressions, found in 'kind: text' of a difference (optional: without them, every difference)
 Where the status is accepted, what follows from it (headers and body) is, too.
 """
@@ -177,9 +178,10 @@ class Accepted:
         for entry in self.entries:
             entry['used'] = 0
 
-    def explains(self, scenario, request, found):
+    def explains(self, scenario, request, body, found):
         """Whether every difference that counts is in the list."""
-        fits = [e for e in self.entries if e.get('scenario', '') in scenario and re.fullmatch(e['requests'], request)]
+        fits = [e for e in self.entries if e.get('scenario', '') in scenario and re.fullmatch(e['requests'], request)
+                and re.search(e.get('body', ''), json.dumps(body))]
         lines = [f'{kind}: {text}' for kind, text in found if kind != 'text']
         statuses = [line for line in lines if line.startswith('status: ')]
         used = []
@@ -190,6 +192,7 @@ class Accepted:
             used.append(entry)
         for entry in used:
             entry['used'] += 1
+            entry.setdefault('seen', set()).add((scenario, request))
         return bool(used)
 
     def unused(self):
@@ -209,12 +212,20 @@ def wait(server, step):
 
 
 def expand(scenarios, named, otherwise=None):
-    """Yields (scenario name, step, version): one for each version that a step lists."""
+    """Yields (scenario name, step, version): one for each version, request and body that a step lists."""
     for scenario in scenarios:
         for step in scenario['steps']:
             versions = step.get('vs', [step.get('v', scenario.get('v', otherwise))])
             for version in named.get(versions, []) if isinstance(versions, str) else versions:
-                yield scenario['name'], step, version
+                for one in each(step):
+                    yield scenario['name'], one, version
+
+
+def each(step):
+    """The step for every one of its requests and bodies, where it lists several."""
+    for do in step['do'] if isinstance(step.get('do'), list) else [step.get('do')]:
+        for body in step.get('bodies', [step.get('body')]):
+            yield {**step, 'do': do, 'body': body} if do else step
 
 
 def main():
@@ -275,7 +286,7 @@ def main():
         values = shape and 'value' not in kinds
         text = values and 'text' not in kinds
         agree = text if args.strict_text else values
-        meant = not agree and accepted.explains(name, f'{method} {path}', found)
+        meant = not agree and accepted.explains(name, f'{method} {path}', step.get('body'), found)
         count.update({'all': 1, 'status': same, 'shape': shape, 'values': values, 'text': text, 'agree': agree, 'meant': meant})
         tally = by_scenario.setdefault(name, [0, 0])
         tally[0] += agree
@@ -283,6 +294,8 @@ def main():
         print(f'{"ok  " if agree else "meant" if meant else "DIFF"} [{name}] {method} {path} @{version} -> {answers[0][0]}'
               + ('' if same else f' / {answers[1][0]}'))
         if found and (args.verbose or not (agree or meant)):
+            if step.get('body') is not None:
+                print(f"       {json.dumps(step['body'])[:300]}")
             shown = found if args.verbose else found[:4]
             for kind, line in shown:
                 print(f'       {kind}: {line}')
@@ -302,6 +315,10 @@ def main():
         if not args.only:
             for entry in accepted.unused():
                 print(f"not seen any more: {entry['requests']}: {entry['reason']}")
+        for entry in accepted.entries if args.verbose else []:
+            print(f"explained by '{entry['reason']}':")
+            for name, request in sorted(entry.get('seen', ())):
+                print(f'       [{name}] {request}')
         print(f"meant {count['meant']}, unexplained {unexplained}")
     print(f"agree {count['agree']} of {count['all']}")
     return 1 if unexplained else 0

@@ -16,7 +16,7 @@ pub(crate) struct ApiError {
     allow: Option<HeaderValue>,
 }
 
-/// Goes with answers to requests that routing refused.
+/// Goes with answers to requests that were refused before any handler.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FoundByRouting;
 
@@ -119,7 +119,7 @@ impl IntoResponse for ApiError {
             // The rest of the body is not read, so the connection cannot be used again: clients have to know.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.shape == Shape::Routing {
+        if self.shape != Shape::Envelope {
             response.extensions_mut().insert(FoundByRouting);
         }
         if let Some(methods) = self.allow {

@@ -26,8 +26,7 @@ pub(crate) fn read(request: &Request, detail: bool) -> Result<(Page, NodeQuery),
 
 fn filter(request: &Request) -> Result<NodeFilter, ApiError> {
     let query = &request.query;
-    let states =
-        query.parsed("provision_state", "a provision state", |text| text.to_lowercase().parse().ok())?;
+    let states = query.parsed("provision_state", "a provision state", |text| text.parse().ok())?;
     let fault = query.parsed("fault", "a fault such as 'power failure'", |text| {
         Fault::ALL.into_iter().find(|fault| fault.as_str().eq_ignore_ascii_case(text))
     })?;

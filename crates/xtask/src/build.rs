@@ -42,6 +42,12 @@ pub(crate) fn service() -> Result<PathBuf> {
     Ok(target_folder()?.join("release/wrought"))
 }
 
+/// The service as tests build it: not optimised, and there at once after them. Returns the binary.
+pub(crate) fn plain_service() -> Result<PathBuf> {
+    run(cargo().args(["build", "--quiet", "--package", "wrought", "--bin", "wrought"]))?;
+    Ok(target_folder()?.join("debug/wrought"))
+}
+
 /// The ramdisk's agent, optimised for size and static. Returns the binary.
 pub(crate) fn agent() -> Result<PathBuf> {
     // A folder of its own: other flags would make cargo throw away and rebuild what the others share.

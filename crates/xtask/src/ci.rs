@@ -39,6 +39,8 @@ enum Step {
     Doc,
     /// Generated files are up to date
     Codegen,
+    /// The service answers as its OpenAPI document says
+    Schema,
     /// Every row of the measurement of the API, for a moment each
     Bench,
     /// Virtual machines: from enrolment to removal, with a service that is killed, with deployments that fail
@@ -53,6 +55,7 @@ const STEPS: &[Step] = &[
     Step::Test,
     Step::Doc,
     Step::Codegen,
+    Step::Schema,
     Step::Bench,
     Step::Machines,
 ];
@@ -85,6 +88,7 @@ fn take(step: Step, dir: &LabDir, options: &CiOptions) -> Result<()> {
             .env("RUSTDOCFLAGS", "-D warnings")),
         Step::Codegen => crate::codegen::run(&crate::codegen::CodegenOptions { check: true }),
         Step::Bench => crate::bench::api(dir, &crate::bench::ApiOptions::smoke()),
+        Step::Schema => crate::schema::run(dir, &crate::schema::SchemaOptions::default()),
         Step::Machines => machines(dir, &options.demo),
     }
 }

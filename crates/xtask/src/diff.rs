@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What is replayed unless the caller says otherwise.
-const SCENARIOS: [&str; 2] = ["peer/scenarios.yaml", "scenarios/life.yaml"];
+const SCENARIOS: [&str; 4] =
+    ["peer/scenarios.yaml", "scenarios/life.yaml", "scenarios/bad-input.yaml", "scenarios/filters.yaml"];
 /// What to compare.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DiffOptions {

@@ -7,6 +7,7 @@ mod board;
 mod build;
 mod ci;
 mod codegen;
+mod coverage;
 mod cpio;
 mod crash;
 mod demo;
@@ -22,6 +23,7 @@ mod moment;
 mod postgres;
 mod process;
 mod ramdisk;
+mod schema;
 mod servers;
 mod service;
 mod setup;
@@ -78,6 +80,10 @@ enum Task {
     /// How fast the API is, beside a stock Ironic and beside the least that a server could do
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Requests made of the service's own OpenAPI document: no 500, and answers as it says
+    Schema(schema::SchemaOptions),
+    /// How much of the contract's tables is there, and which tests walk them
+    Coverage(coverage::CoverageOptions),
     /// Check layers, file sizes, names
     Tidy,
     /// Make the pages of the reference from the program's tables
@@ -118,6 +124,8 @@ fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
         Task::Ci(options) | Task::Test(options) => ci::check(dir, &options),
         Task::Bench(command) => bench::run(dir, &command),
         Task::Diff(options) => diff::run(dir, &options),
+        Task::Schema(options) => schema::run(dir, &options),
+        Task::Coverage(options) => coverage::run(&options),
         Task::Tidy => tidy::run(),
         Task::Codegen(options) => codegen::run(&options),
         Task::Lab(command) => machines::run(dir, command),

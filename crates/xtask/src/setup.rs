@@ -68,7 +68,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(crate) fn ensure(lab: &LabDir) -> Result<()> {
     let all: Vec<&str> = QEMU.iter().chain(PACKAGES).copied().collect();
     ensure_packages(&all)?;
-    ensure_venv(lab)
+    ensure_venv(&lab.venv(), WHEELS)
 }
 
 /// Installs those Debian packages that are missing.
@@ -170,28 +170,27 @@ fn mirror_in(deb822: &str, one_line: &str) -> Option<String> {
     first.or(second).map(str::to_owned)
 }
 
-/// A virtual environment, remade in place when the list of wheels changed.
-fn ensure_venv(lab: &LabDir) -> Result<()> {
-    let venv = lab.venv();
+/// A virtual environment with `wheels`, remade in place when the list of them changed.
+pub(crate) fn ensure_venv(venv: &Path, wheels: &[&str]) -> Result<()> {
     let stamp = venv.join("wheels");
-    let wanted = WHEELS.join("\n");
+    let wanted = wheels.join("\n");
     if std::fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) && venv.join("bin/python").exists() {
         return Ok(());
     }
     crate::say(&format!("installing Python packages into {}", venv.display()));
-    std::fs::create_dir_all(lab.root()).with_context(|| format!("make {}", lab.root().display()))?;
+    std::fs::create_dir_all(venv).with_context(|| format!("make {}", venv.display()))?;
     retry(1, PAUSE, || {
         let mut make = command("python3");
-        make.args(["-m", "venv"]).arg(&venv);
+        make.args(["-m", "venv"]).arg(venv);
         make
     })?;
-    retry(ATTEMPTS, PAUSE, || pip(&venv))?;
+    retry(ATTEMPTS, PAUSE, || pip(venv, wheels))?;
     std::fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))
 }
 
-fn pip(venv: &Path) -> Command {
+fn pip(venv: &Path, wheels: &[&str]) -> Command {
     let mut pip = command(venv.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(WHEELS);
+    pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(wheels);
     pip
 }
 

@@ -43,8 +43,12 @@ pub(crate) async fn show(request: Request) -> Answer {
 /// The chassis that the path names.
 async fn find(request: &Request) -> Result<Chassis, ApiError> {
     let ident = request.param("chassis_uuid");
-    let uuid = ChassisUuid::from_uuid(uuid_alone("Chassis", ident)?);
-    request.state.db.get_chassis(uuid).await?.ok_or_else(|| missing("Chassis", ident))
+    find_chassis(request, ChassisUuid::from_uuid(uuid_alone("Chassis", ident)?)).await
+}
+
+/// The chassis `uuid`.
+pub(super) async fn find_chassis(request: &Request, uuid: ChassisUuid) -> Result<Chassis, ApiError> {
+    request.state.db.get_chassis(uuid).await?.ok_or_else(|| missing("Chassis", &uuid.to_string()))
 }
 
 /// `POST /v1/chassis`
@@ -108,7 +112,6 @@ async fn nodes_in(request: Request, detail: bool) -> Answer {
 /// The chassis that `node` names has to be there.
 pub(super) async fn check_chassis(request: &Request, node: &Node) -> Result<(), ApiError> {
     let Some(uuid) = node.chassis_uuid else { return Ok(()) };
-    let found = request.state.db.get_chassis(uuid).await?;
-    let refusal = || missing("Chassis", &uuid.to_string()).with_status(StatusCode::BAD_REQUEST);
-    found.map(drop).ok_or_else(refusal)
+    let found = find_chassis(request, uuid).await;
+    found.map(drop).map_err(|error| error.with_status(StatusCode::BAD_REQUEST))
 }

@@ -2,6 +2,7 @@
 
 use api_types::NODE;
 
+use super::chassis::find_chassis;
 use crate::node_filter;
 use crate::reply::Answer;
 use crate::request::Request;
@@ -18,6 +19,9 @@ pub(crate) async fn detail(request: Request) -> Answer {
 
 async fn answer(request: Request, detail: bool) -> Answer {
     let (page, query) = node_filter::read(&request, detail)?;
+    if let Some(chassis) = query.filter.chassis_uuid {
+        find_chassis(&request, chassis).await?;
+    }
     let mut nodes = request.state.db.list_nodes(&query).await?;
     // An instance has one node at most.
     let may_go_on = nodes.len() == page.limit && query.filter.instance_uuid.is_none();
