@@ -83,16 +83,16 @@ pub(crate) fn may_change(before: &Node, after: &Node) -> Result<(), ApiError> {
     if after.retired && !before.retired && before.provision_state == S::Available {
         return Err(conflict(before, "it cannot be retired; take it to manageable first"));
     }
-    reasons_have_causes(after)
+    reasons_have_causes(before, after)
 }
 
-/// A reason stands beside its cause only.
-pub(crate) fn reasons_have_causes(node: &Node) -> Result<(), ApiError> {
-    for (name, reason, cause) in [
-        ("protected", &node.protected_reason, node.protected),
-        ("retired", &node.retired_reason, node.retired),
+/// A reason is given beside its cause only.
+fn reasons_have_causes(before: &Node, after: &Node) -> Result<(), ApiError> {
+    for (name, old, reason, cause) in [
+        ("protected", &before.protected_reason, &after.protected_reason, after.protected),
+        ("retired", &before.retired_reason, &after.retired_reason, after.retired),
     ] {
-        if reason.is_some() && !cause {
+        if reason != old && reason.is_some() && !cause {
             return Err(ApiError::bad_request(format!(
                 "/{name}_reason: it can be set only together with {name}"
             )));

@@ -23,7 +23,7 @@ const CHECKS: &str =
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SchemaOptions {
     /// Seconds for requests about things that are there; those about things that are not get half of it
-    #[arg(long, default_value_t = 80)]
+    #[arg(long, default_value_t = 60)]
     pub(crate) seconds: u32,
     /// The seed of the requests; the same seed makes the same requests
     #[arg(long, default_value_t = 1)]
@@ -38,7 +38,7 @@ pub(crate) struct SchemaOptions {
 
 impl Default for SchemaOptions {
     fn default() -> Self {
-        Self { seconds: 80, seed: 1, service: None, keep: false }
+        Self { seconds: 60, seed: 1, service: None, keep: false }
     }
 }
 

@@ -63,8 +63,7 @@ fn prepare(request: &Request, node: &mut Node) -> Result<(), ApiError> {
         node.instance_name = rules::display_name(node);
     }
     let hardware = interfaces::hardware_type(&*request.state.conductors, &node.driver)?;
-    interfaces::complete(node, &hardware)?;
-    rules::reasons_have_causes(node)
+    interfaces::complete(node, &hardware)
 }
 
 /// The node that `node` is part of has to be there, visible, another one, and of the same owner.

@@ -50,7 +50,6 @@ async fn enrolment_refuses_what_does_not_fit() {
         (json!({"driver": "ipmi", "name": "a b"}), 400),
         (json!({"driver": "ipmi", "name": "states"}), 400),
         (json!({"driver": "ipmi", "provision_state": "active"}), 400),
-        (json!({"driver": "ipmi", "retired_reason": "old"}), 400),
         (json!({"driver": "ipmi", "parent_node": "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"}), 400),
         (json!({"driver": "ipmi", "chassis_uuid": "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"}), 400),
         (json!({"driver": "ipmi", "resource_class": "x".repeat(81)}), 400),

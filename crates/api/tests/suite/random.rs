@@ -172,7 +172,7 @@ fn random_requests() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let site = runtime.block_on(Site::new());
     let targets = runtime.block_on(targets(&site));
-    let mut runner = TestRunner::new(Config { cases: 1500, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 500, failure_persistence: None, ..Config::default() });
     let state = std::cell::RefCell::new(runtime.block_on(everything(&site)));
     let outcome = runner.run(&attempt(), |attempt| {
         let target = attempt.target.get(&targets[..]);
