@@ -64,11 +64,16 @@ fn is_telling(quoted: &str, depth: u32, also: &[&str]) -> bool {
     } else {
         quoted.trim_matches('"')
     };
-    (depth == 1 && also.contains(&key)) || TELLING.iter().any(|word| contains_ignoring_case(key, word))
+    (depth == 1 && also.contains(&key)) || (0..key.len()).any(|at| has_telling_word(&key.as_bytes()[at..]))
 }
 
-fn contains_ignoring_case(text: &str, word: &str) -> bool {
-    text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+/// Whether a telling word stands at the beginning of `text`.
+fn has_telling_word(text: &[u8]) -> bool {
+    TELLING.iter().any(|word| {
+        // Nearly always the first letter decides.
+        text[0].eq_ignore_ascii_case(&word.as_bytes()[0])
+            && text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+    })
 }
 
 /// The index after the string whose opening quote is at `start`.

@@ -55,11 +55,25 @@ impl<T> Selection<T> {
     /// Writes `items` as the value of a list; separators included.
     pub fn write_list<'a>(&self, items: impl IntoIterator<Item = &'a T>, cx: &Context<'_>, out: &mut Writer) {
         out.raw("[");
-        for (index, item) in items.into_iter().enumerate() {
-            out.raw(if index == 0 { "" } else { "," });
-            self.write(item, cx, out);
-        }
+        self.write_items(0, items, cx, out);
         out.raw("]");
+    }
+
+    /// Writes `items` of a list that has `before` already. How many it has then.
+    pub fn write_items<'a>(
+        &self,
+        before: usize,
+        items: impl IntoIterator<Item = &'a T>,
+        cx: &Context<'_>,
+        out: &mut Writer,
+    ) -> usize {
+        let mut count = before;
+        for item in items {
+            out.raw(if count == 0 { "" } else { "," });
+            self.write(item, cx, out);
+            count += 1;
+        }
+        count
     }
 }
 

@@ -135,6 +135,9 @@ impl Writer {
     /// The inside of a string: runs of plain bytes are copied whole.
     pub(crate) fn escaped(&mut self, text: &str) {
         let bytes = text.as_bytes();
+        if is_plain(bytes) {
+            return self.raw(text);
+        }
         let mut done = 0;
         for (index, byte) in bytes.iter().enumerate() {
             if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
@@ -153,6 +156,11 @@ impl Writer {
         }
         self.0.extend_from_slice(&bytes[done..]);
     }
+}
+
+/// Whether a string needs no escapes. Looks at every byte, whatever it finds: without branches it looks at many at once.
+fn is_plain(text: &[u8]) -> bool {
+    text.iter().fold(true, |plain, byte| plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\'))
 }
 
 /// The Gregorian date of a day counted from 1970-01-01: year, month, day.

@@ -15,6 +15,7 @@ mod event_feed;
 mod front;
 mod ident;
 mod interfaces;
+mod listing;
 mod node_filter;
 mod node_part;
 mod openapi;

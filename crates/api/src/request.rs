@@ -18,7 +18,7 @@ use crate::page::Page;
 use crate::query::Query;
 use crate::reply::Reply;
 use crate::routes::Route;
-use crate::{ApiState, store};
+use crate::{ApiState, listing, store};
 
 /// A request on its way to a handler.
 pub(crate) struct Request {
@@ -189,15 +189,9 @@ impl Request {
     ) -> Result<Reply, ApiError> {
         let selection = Selection::new(resource, &page.shape, self.version)?;
         Ok(Reply::json(self.written(|cx, out| {
-            out.raw("{");
-            out.key(true, key);
-            selection.write_list(items, cx, out);
-            if let Some(marker) = marker {
-                let query = self.query.next_page(page.limit, &marker);
-                out.key(false, "next");
-                out.text(&format!("{}{}?{query}", self.base, self.path));
-            }
-            out.raw("}");
+            listing::open(out, key);
+            selection.write_items(0, items, cx, out);
+            listing::close(out, self, page, marker);
         })))
     }
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use boot_trace::{BootEventKind, HeartbeatRefusal, LookupRefusal, Told};
 use conductor_api::{AgentProgress, Heartbeat, Lookup, LookupReply, RequestError};
-use db::{NodeKey, PortKey, Scope};
+use db::{NodeKey, PortFilter, PortQuery, Scope};
 use model::{JsonObject, MacAddr, Node, NodeUuid, ProvisionState as S, Secret, Timestamp};
 use provision::{Decision, Input, decide, note_agent};
 use rand::Rng;
@@ -227,30 +227,24 @@ impl Engine {
         if let Some(uuid) = lookup.node_uuid {
             return self.db.get_node(&NodeKey::Uuid(uuid), &Scope::All).await.map_err(store);
         }
-        let mut owner = None;
-        for address in &lookup.addresses {
-            let Some(port) =
-                self.db.get_port(&PortKey::Address(*address), &Scope::All).await.map_err(store)?
-            else {
-                continue;
-            };
-            if let Some(owner) = owner.filter(|owner| *owner != port.node_uuid) {
+        let filter = PortFilter { addresses: Some(lookup.addresses.clone()), ..PortFilter::default() };
+        let limit = lookup.addresses.len();
+        let query = PortQuery { filter, limit, ..PortQuery::new(Scope::All) };
+        let ports = self.db.list_ports(&query).await.map_err(store)?;
+        let mut owners: Vec<NodeUuid> = ports.iter().map(|port| port.node_uuid).collect();
+        owners.dedup();
+        match owners[..] {
+            [] => self.see_strangers(&lookup.addresses),
+            [owner] => return self.db.get_node(&NodeKey::Uuid(owner), &Scope::All).await.map_err(store),
+            [one, other, ..] => {
                 let error = "its addresses are ports of several nodes.".to_owned();
-                for node in [owner, port.node_uuid] {
+                for node in [one, other] {
                     let (reason, error) = (LookupRefusal::Ambiguous, error.clone());
                     self.see(node, BootEventKind::LookupRefused { reason, error });
                 }
-                return Ok(None);
-            }
-            owner = Some(port.node_uuid);
-        }
-        match owner {
-            Some(uuid) => self.db.get_node(&NodeKey::Uuid(uuid), &Scope::All).await.map_err(store),
-            None => {
-                self.see_strangers(&lookup.addresses);
-                Ok(None)
             }
         }
+        Ok(None)
     }
 
     /// Agents of machines that nobody has enrolled, or whose ports are others than those that the ramdisk sees.

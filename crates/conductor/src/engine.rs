@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use conductor_api::RequestError;
-use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite, NodeKey, Scope};
+use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite};
 use driver::Registry;
 use model::{HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
@@ -142,9 +142,7 @@ impl Engine {
 
     /// Loads the node and its flow.
     pub(crate) async fn load(&self, node: NodeUuid) -> Result<(Node, Option<FlowRecord>), TurnError> {
-        let found =
-            self.db.get_node(&NodeKey::Uuid(node), &Scope::All).await?.ok_or(TurnError::Gone(node))?;
-        let flow = self.db.flow_of(node).await?;
+        let (found, flow) = self.db.get_node_with_flow(node).await?.ok_or(TurnError::Gone(node))?;
         let flow =
             flow.map(|row| serde_json::from_str(&row.record)).transpose().map_err(TurnError::Record)?;
         Ok((found, flow))

@@ -199,8 +199,37 @@ impl Db {
     /// # Errors
     /// `MarkerNotFound`, `TooManyValues`.
     pub async fn list_nodes(&self, query: &NodeQuery) -> Result<Vec<Node>, DbError> {
+        self.fold_nodes(query, Vec::new(), Vec::append).await
+    }
+
+    /// A page of nodes as [`Db::list_nodes`] has them, handed to `each` with `state`, a few at a time and in order;
+    /// returns `state`. `each` takes what it wants of them, on a thread that may block. For lists that are not kept.
+    pub async fn fold_nodes<S: Send + 'static>(
+        &self,
+        query: &NodeQuery,
+        mut state: S,
+        each: impl Fn(&mut S, &mut Vec<Node>) + Send + 'static,
+    ) -> Result<S, DbError> {
         let query = query.clone();
-        self.read(Size::of(query.limit), move |session| node::read::list(session, &query)).await
+        self.read(Size::of(query.limit), move |session| {
+            node::read::list(session, &query, &mut |nodes| each(&mut state, nodes))?;
+            Ok(state)
+        })
+        .await
+    }
+
+    /// One node with its flow, when one is under way.
+    pub async fn get_node_with_flow(
+        &self,
+        node: NodeUuid,
+    ) -> Result<Option<(Node, Option<FlowRow>)>, DbError> {
+        self.read(Size::Point, move |session| {
+            let Some(found) = node::read::get(session, &NodeKey::Uuid(node), &Scope::All)? else {
+                return Ok(None);
+            };
+            Ok(Some((found, flow::of_node(session, node)?)))
+        })
+        .await
     }
 
     /// How many nodes each shard has; those without one are counted under `None`, which comes first.
@@ -257,11 +286,25 @@ impl Db {
     /// # Errors
     /// `MarkerNotFound`, `TooManyValues`.
     pub async fn list_ports(&self, query: &PortQuery) -> Result<Vec<Port>, DbError> {
+        self.fold_ports(query, Vec::new(), Vec::append).await
+    }
+
+    /// A page of ports, as [`Db::fold_nodes`] hands on nodes.
+    pub async fn fold_ports<S: Send + 'static>(
+        &self,
+        query: &PortQuery,
+        mut state: S,
+        each: impl Fn(&mut S, &mut Vec<Port>) + Send + 'static,
+    ) -> Result<S, DbError> {
         let query = query.clone();
         // The ports of one node are few, whatever the limit says.
         let one_node = query.filter.nodes.as_ref().is_some_and(|nodes| nodes.len() == 1);
         let size = if one_node { Size::Point } else { Size::of(query.limit) };
-        self.read(size, move |session| port::rows::list(session, &query)).await
+        self.read(size, move |session| {
+            port::rows::list(session, &query, &mut |ports| each(&mut state, ports))?;
+            Ok(state)
+        })
+        .await
     }
 
     /// Stores a new port; the answer has its `id`.

@@ -150,6 +150,32 @@ pub(crate) fn all<'t, T>(
     Ok(rows)
 }
 
+/// Rows handed on at once.
+const CHUNK: usize = 32;
+
+/// Hands all rows to `each`, a few at a time: what it leaves of them is dropped.
+pub(crate) fn in_chunks<T>(
+    session: &mut dyn Session,
+    text: &String,
+    params: &[Param<'_>],
+    decode: impl Fn(&Row<'_>) -> Result<T, DbError>,
+    each: &mut dyn FnMut(&mut Vec<T>),
+) -> Result<(), DbError> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    session.query(text.into(), params, &mut |row| {
+        chunk.push(decode(row)?);
+        if chunk.len() == CHUNK {
+            each(&mut chunk);
+            chunk.clear();
+        }
+        Ok(())
+    })?;
+    if !chunk.is_empty() {
+        each(&mut chunk);
+    }
+    Ok(())
+}
+
 /// The first row.
 pub(crate) fn first<'t, T>(
     session: &mut dyn Session,

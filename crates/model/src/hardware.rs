@@ -60,23 +60,19 @@ impl fmt::Display for InterfaceKind {
     }
 }
 
-/// The implementation chosen for each interface of a node.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct InterfaceSet(BTreeMap<InterfaceKind, String>);
+/// The implementation chosen for each interface of a node, in the order of [`InterfaceKind::ALL`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InterfaceSet([Option<Box<str>>; InterfaceKind::ALL.len()]);
 
 impl InterfaceSet {
     /// The implementation of `kind`.
     pub fn get(&self, kind: InterfaceKind) -> Option<&str> {
-        self.0.get(&kind).map(String::as_str)
+        self.0[kind as usize].as_deref()
     }
 
     /// Chooses `implementation` for `kind`; `None` clears it.
     pub fn set(&mut self, kind: InterfaceKind, implementation: Option<String>) {
-        match implementation {
-            Some(name) => self.0.insert(kind, name),
-            None => self.0.remove(&kind),
-        };
+        self.0[kind as usize] = implementation.map(String::into_boxed_str);
     }
 }
 

@@ -1,8 +1,12 @@
 //! Lists of nodes.
 
+use std::sync::Arc;
+
 use api_types::NODE;
+use model::Node;
 
 use super::chassis::find_chassis;
+use crate::listing::Listing;
 use crate::node_filter;
 use crate::reply::Answer;
 use crate::request::Request;
@@ -22,13 +26,19 @@ async fn answer(request: Request, detail: bool) -> Answer {
     if let Some(chassis) = query.filter.chassis_uuid {
         find_chassis(&request, chassis).await?;
     }
-    let mut nodes = request.state.db.list_nodes(&query).await?;
+    let state = Arc::clone(&request.state);
+    let listing = Listing::new(request, (&NODE, "nodes"), page)?;
+    let listing = state.db.fold_nodes(&query, listing, |listing, nodes| add(listing, nodes)).await?;
     // An instance has one node at most.
-    let may_go_on = nodes.len() == page.limit && query.filter.instance_uuid.is_none();
-    let marker = nodes.last().filter(|_| may_go_on).map(|node| node.uuid.to_string());
+    Ok(listing.finish(query.filter.instance_uuid.is_none()))
+}
+
+fn add(listing: &mut Listing<Node>, nodes: &mut Vec<Node>) {
+    listing.pass(nodes.len(), nodes.last().map(|node| node.uuid.to_string()));
+    let request = listing.request();
     if let Some(host) = request.query.get("conductor") {
         // Who is in charge is computed, not stored: the page may be short, the next one begins where it should.
         nodes.retain(|node| request.state.conductors.conductor_of(node).as_deref() == Some(host));
     }
-    request.list((&NODE, "nodes"), &page, &nodes, marker)
+    listing.show(&*nodes);
 }

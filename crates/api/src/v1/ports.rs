@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::portgroups::{check_portgroup, find_portgroup};
 use crate::access::PORTS;
 use crate::error::ApiError;
+use crate::listing::Listing;
 use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
@@ -76,9 +77,13 @@ async fn answer(request: Request, detail: bool, below: Holder) -> Answer {
         marker: page.uuid_marker()?.map(PortUuid::from_uuid),
         limit: page.limit,
     };
-    let ports = request.state.db.list_ports(&query).await?;
-    let marker = ports.last().filter(|_| ports.len() == page.limit).map(|port| port.uuid.to_string());
-    request.list((&PORT, "ports"), &page, &ports, marker)
+    let db = request.state.db.clone();
+    let listing = Listing::new(request, (&PORT, "ports"), page)?;
+    let add = |listing: &mut Listing<Port>, ports: &mut Vec<Port>| {
+        listing.pass(ports.len(), ports.last().map(|port| port.uuid.to_string()));
+        listing.show(&*ports);
+    };
+    Ok(db.fold_ports(&query, listing, add).await?.finish(true))
 }
 
 async fn filter(request: &Request, below: Holder) -> Result<PortFilter, ApiError> {

@@ -6,7 +6,7 @@ use super::columns::{decode, selection};
 use crate::filter::Conditions;
 use crate::record;
 use crate::scope::own;
-use crate::session::{Session, all, first};
+use crate::session::{Session, all, first, in_chunks};
 use crate::statement::statements;
 use crate::stored::Stored as _;
 use crate::{DbError, NodeKey, NodeQuery, Scope};
@@ -37,8 +37,12 @@ pub(crate) fn get(session: &mut dyn Session, key: &NodeKey, scope: &Scope) -> Re
     record::find(session, statement, value, (scope, own), decode)
 }
 
-/// A page of nodes.
-pub(crate) fn list(session: &mut dyn Session, query: &NodeQuery) -> Result<Vec<Node>, DbError> {
+/// A page of nodes, handed on a few at a time.
+pub(crate) fn list(
+    session: &mut dyn Session,
+    query: &NodeQuery,
+    each: &mut dyn FnMut(&mut Vec<Node>),
+) -> Result<(), DbError> {
     let column = query.sort_key.column();
     let mut conditions = filtered(query)?;
     if let Some(marker) = query.marker {
@@ -52,7 +56,7 @@ pub(crate) fn list(session: &mut dyn Session, query: &NodeQuery) -> Result<Vec<N
         conditions.after(column, query.descending, value, id);
     }
     let (statement, params) = conditions.page(&selection(), column, query.descending, query.limit);
-    all(session, &statement, &params, decode)
+    in_chunks(session, &statement, &params, decode, each)
 }
 
 /// How many nodes each shard has; those without a shard are counted under `None`.

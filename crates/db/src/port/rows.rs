@@ -10,7 +10,7 @@ use model::{Port, PortUuid, Timestamp};
 use crate::filter::Conditions;
 use crate::record;
 use crate::scope::of_nodes;
-use crate::session::{Cells, Param, Row, Session, all, first};
+use crate::session::{Cells, Param, Row, Session, first, in_chunks};
 use crate::statement::{placeholders, statements};
 use crate::stored::Stored as _;
 use crate::told::{Done, tell};
@@ -70,8 +70,12 @@ pub(crate) fn get(session: &mut dyn Session, key: &PortKey, scope: &Scope) -> Re
     record::find(session, statement, value, (scope, of_nodes), decode)
 }
 
-/// A page of ports.
-pub(crate) fn list(session: &mut dyn Session, query: &PortQuery) -> Result<Vec<Port>, DbError> {
+/// A page of ports, handed on a few at a time.
+pub(crate) fn list(
+    session: &mut dyn Session,
+    query: &PortQuery,
+    each: &mut dyn FnMut(&mut Vec<Port>),
+) -> Result<(), DbError> {
     let column = query.sort_key.column();
     let mut conditions = filtered(query)?;
     if let Some(marker) = query.marker {
@@ -84,7 +88,7 @@ pub(crate) fn list(session: &mut dyn Session, query: &PortQuery) -> Result<Vec<P
         conditions.after(column, query.descending, value, id);
     }
     let (statement, params) = conditions.page(&selection(), column, query.descending, query.limit);
-    all(session, &statement, &params, decode)
+    in_chunks(session, &statement, &params, decode, each)
 }
 
 /// Inserts a port as given; `id` is set.

@@ -1,10 +1,12 @@
 //! A session on one connection. Each statement is one round trip, waited for on this thread.
 
 use std::error::Error;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use deadpool_postgres::ClientWrapper;
+use futures_util::TryStreamExt as _;
 use tokio::runtime::Handle;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
@@ -26,28 +28,59 @@ pub(super) struct PostgresSession<'c> {
     runtime: &'c Handle,
     client: &'c ClientWrapper,
     shared: &'c Shared,
-    in_transaction: bool,
+    transaction: Transaction,
     told: Vec<NewEvent>,
+}
+
+/// Where the transaction of an operation stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    None,
+    /// It begins together with the first statement: one round trip less.
+    Wanted,
+    /// It was begun and not ended, or nobody knows.
+    Open,
 }
 
 impl<'c> PostgresSession<'c> {
     pub(super) fn new(runtime: &'c Handle, client: &'c ClientWrapper, shared: &'c Shared) -> Self {
-        Self { runtime, client, shared, in_transaction: false, told: Vec::new() }
+        Self { runtime, client, shared, transaction: Transaction::None, told: Vec::new() }
     }
 
-    /// Begins or ends a transaction.
-    pub(super) fn control(&mut self, statement: &'static str) -> Result<(), DbError> {
-        self.in_transaction = true;
-        self.runtime
-            .block_on(self.client.batch_execute(statement))
-            .map_err(|error| classify(error, statement))?;
-        self.in_transaction = statement == "BEGIN";
+    /// The statements that follow belong together, until [`Self::end`].
+    pub(super) fn begin(&mut self) {
+        self.transaction = Transaction::Wanted;
+    }
+
+    /// Makes what happened since [`Self::begin`] last, or undoes it.
+    pub(super) fn end(&mut self, statement: &'static str) -> Result<(), DbError> {
+        if self.transaction == Transaction::Open {
+            self.runtime
+                .block_on(self.client.batch_execute(statement))
+                .map_err(|error| classify(error, statement))?;
+        }
+        self.transaction = Transaction::None;
         Ok(())
     }
 
     /// Whether a transaction was begun and not ended, or nobody knows.
     pub(super) fn in_transaction(&self) -> bool {
-        self.in_transaction
+        self.transaction == Transaction::Open
+    }
+
+    /// Does `work`; the transaction, if one is wanted and not begun, begins in the same breath: what is sent first is
+    /// done first.
+    fn begin_with<T>(&mut self, work: impl AsyncFnOnce(&Self) -> Result<T, DbError>) -> Result<T, DbError> {
+        let wanted = self.transaction == Transaction::Wanted;
+        if !wanted {
+            return self.runtime.block_on(work(self));
+        }
+        self.transaction = Transaction::Open;
+        let session = &*self;
+        let begin = session.client.batch_execute("BEGIN");
+        let (begun, done) = session.runtime.block_on(async { tokio::join!(biased; begin, work(session)) });
+        begun.map_err(|error| classify(error, "BEGIN"))?;
+        done
     }
 
     async fn prepared(&self, text: &Text<'_>) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
@@ -61,10 +94,11 @@ impl<'c> PostgresSession<'c> {
 impl Session for PostgresSession<'_> {
     fn execute(&mut self, text: Text<'_>, params: &[Param<'_>]) -> Result<u64, DbError> {
         self.shared.statements.fetch_add(1, Ordering::Relaxed);
-        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
-        self.runtime
-            .block_on(async { self.client.execute(&self.prepared(&text).await?, &params).await })
-            .map_err(|error| classify(error, &text.name()))
+        self.begin_with(async |session| {
+            let wrong = |error| classify(error, &text.name());
+            let statement = session.prepared(&text).await.map_err(wrong)?;
+            session.client.execute_raw(&statement, params).await.map_err(wrong)
+        })
     }
 
     fn query(
@@ -74,12 +108,15 @@ impl Session for PostgresSession<'_> {
         each: &mut dyn FnMut(&Row<'_>) -> Result<(), DbError>,
     ) -> Result<(), DbError> {
         self.shared.statements.fetch_add(1, Ordering::Relaxed);
-        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as _).collect();
-        let rows = self
-            .runtime
-            .block_on(async { self.client.query(&self.prepared(&text).await?, &params).await })
-            .map_err(|error| classify(error, &text.name()))?;
-        rows.iter().try_for_each(|row| each(&Row::Postgres(row)))
+        self.begin_with(async |session| {
+            let wrong = |error| classify(error, &text.name());
+            let statement = session.prepared(&text).await.map_err(wrong)?;
+            let mut rows = pin!(session.client.query_raw(&statement, params).await.map_err(wrong)?);
+            while let Some(row) = rows.try_next().await.map_err(wrong)? {
+                each(&Row::Postgres(&row))?;
+            }
+            Ok(())
+        })
     }
 
     fn prepare(&mut self, text: Text<'_>) -> Result<(), DbError> {
@@ -89,13 +126,11 @@ impl Session for PostgresSession<'_> {
     fn notify(&mut self, channel: &str, payload: &str) -> Result<(), DbError> {
         crate::wakeup::check(channel, payload)?;
         let message = format!("{channel}\n{payload}");
-        self.runtime
-            .block_on(async {
-                let statement = self.client.prepare_cached("SELECT pg_notify($1, $2)").await?;
-                self.client.query(&statement, &[&CHANNEL, &message]).await
-            })
-            .map(|_| ())
-            .map_err(|error| classify(error, "pg_notify"))
+        self.begin_with(async |session| {
+            let wrong = |error| classify(error, "pg_notify");
+            let statement = session.client.prepare_cached("SELECT pg_notify($1, $2)").await.map_err(wrong)?;
+            session.client.execute(&statement, &[&CHANNEL, &message]).await.map(drop).map_err(wrong)
+        })
     }
 
     fn tell(&mut self, event: NewEvent) {
@@ -107,9 +142,9 @@ impl Session for PostgresSession<'_> {
     }
 
     fn order_events(&mut self) -> Result<(), DbError> {
-        self.runtime
-            .block_on(self.client.batch_execute(EVENT_LOCK))
-            .map_err(|error| classify(error, EVENT_LOCK))
+        self.begin_with(async |session| {
+            session.client.batch_execute(EVENT_LOCK).await.map_err(|error| classify(error, EVENT_LOCK))
+        })
     }
 }
 
