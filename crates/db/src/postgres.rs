@@ -30,8 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Bounds every wait inside the server, in milliseconds. Without the compiler: it takes tens of milliseconds for each of
 /// the long lists that it is tempted by, and saves none.
-const SERVER_LIMITS: &str =
-    "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c jit=off";
+const SERVER_LIMITS: &str = "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c jit=off";
 
 /// A server's database.
 pub(crate) struct Postgres {
