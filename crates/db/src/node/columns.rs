@@ -81,7 +81,7 @@ pub(crate) fn selection() -> String {
     let columns = COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
     format!(
         "SELECT id, revision, created_at, updated_at, {columns}, \
-         (SELECT string_agg(t.trait, ',' ORDER BY t.trait) FROM node_traits t WHERE t.node_id = nodes.id) AS traits \
+         (SELECT string_agg(t.trait, ',') FROM node_traits t WHERE t.node_id = nodes.id) AS traits \
          FROM nodes"
     )
 }
@@ -109,5 +109,8 @@ fn decode_lease(cells: &mut Cells<'_>) -> Result<Option<Lease>, DbError> {
 fn decode_traits(cells: &mut Cells<'_>) -> Result<Vec<Trait>, DbError> {
     let Some(names) = cells.take::<Option<String>>()? else { return Ok(Vec::new()) };
     let parse = |name| Trait::from_str(name).map_err(|_| DbError::Malformed { column: "traits".to_owned() });
-    names.split(',').map(parse).collect()
+    let mut traits = names.split(',').map(parse).collect::<Result<Vec<_>, _>>()?;
+    // A few names are put in order faster here than by the store, which would sort for each node.
+    traits.sort_unstable();
+    Ok(traits)
 }

@@ -70,6 +70,9 @@ pub(super) async fn fill(folder: &Path, url: Option<&str>, nodes: usize) -> Resu
         .await;
     created.into_iter().collect::<Result<()>>()?;
     db.close().await;
+    if let Some(url) = url {
+        analyse(url).await?;
+    }
     Ok(file(folder))
 }
 
@@ -97,6 +100,15 @@ pub(super) async fn put_agents_to_work(folder: &Path, url: Option<&str>, nodes: 
     }
     db.close().await;
     Ok(())
+}
+
+/// What PostgreSQL does by itself, within a minute of so many writes: looks at what the tables hold, to plan by it.
+async fn analyse(url: &str) -> Result<()> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    client.batch_execute("VACUUM ANALYZE").await?;
+    drop(client);
+    Ok(connection.await??)
 }
 
 async fn open(folder: &Path, url: Option<&str>) -> Result<Db> {
