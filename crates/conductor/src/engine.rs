@@ -272,7 +272,7 @@ impl Engine {
                 };
             }
             let Some((node, effect)) = todo.take() else { return };
-            let seq = effect.seq;
+            let (run, seq) = (effect.run, effect.seq);
             self.driving.lock().unwrap_or_else(PoisonError::into_inner).insert(uuid);
             let outcome = tokio::select! {
                 outcome = self.guarded(node, effect) => Some(outcome),
@@ -281,7 +281,7 @@ impl Engine {
             };
             self.driving.lock().unwrap_or_else(PoisonError::into_inner).remove(&uuid);
             let Some(outcome) = outcome else { return };
-            input = Some(Input::Ended { seq, outcome });
+            input = Some(Input::Ended { run, seq, outcome });
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use model::{JsonObject, Node, PowerTarget, Timestamp};
+use model::{FlowId, JsonObject, Node, PowerTarget, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::effect::{Effect, Outcome};
@@ -128,6 +128,8 @@ impl std::fmt::Debug for World<'_> {
 pub enum Input {
     /// An effect ended.
     Ended {
+        /// The run of a flow that it was part of: another one may have taken its place.
+        run: FlowId,
         /// Its number.
         seq: i64,
         /// How.
@@ -195,7 +197,7 @@ pub struct Decision {
     /// Its flow as it shall be; `None` when nothing is under way any more.
     pub flow: Option<FlowRecord>,
     /// For the journal, with the flow each entry belongs to.
-    pub journal: Vec<(model::FlowId, Entry)>,
+    pub journal: Vec<(FlowId, Entry)>,
     /// For the history.
     pub notes: Vec<Note>,
     /// To be carried out.
@@ -228,7 +230,7 @@ pub fn decide(node: Node, flow: FlowRecord, input: Input, world: World<'_>) -> D
     let mut turn = Turn::new(node, world);
     turn.flow = Some(flow);
     match input {
-        Input::Ended { seq, outcome } => turn.ended(seq, outcome),
+        Input::Ended { run, seq, outcome } => turn.ended(run, seq, outcome),
         Input::Heartbeat(members) => turn.heartbeat(members),
         Input::LookedUp => turn.looked_up(),
         Input::Inspected => turn.inspected(),

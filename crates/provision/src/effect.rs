@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{BiosSetting, BootMode, FirmwareComponent, JsonObject, PowerState};
+use model::{BiosSetting, BootMode, FirmwareComponent, FlowId, JsonObject, PowerState};
 use serde_json::{Map, Value};
 
 use crate::error::StepError;
@@ -12,7 +12,9 @@ use crate::step::{Action, AgentStep, PlannedStep};
 /// One action for the shell to carry out. Its intent is already recorded when the shell sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
-    /// The flow that it is part of.
+    /// The run of a flow that it is part of; comes back with the outcome.
+    pub run: FlowId,
+    /// Which flow that is.
     pub flow: FlowKind,
     /// Number of its entry in the journal; comes back with the outcome.
     pub seq: i64,

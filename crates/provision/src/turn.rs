@@ -209,6 +209,7 @@ impl<'a> Turn<'a> {
         self.journal
             .push((flow.id, Entry::Intent { seq: flow.seq, step: label, action: action.clone(), poll }));
         self.effect = Some(Effect {
+            run: flow.id,
             flow: flow.kind,
             seq: flow.seq,
             action,

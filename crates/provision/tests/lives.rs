@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use life::{Crash, Life};
 use model::{BootIntent, PowerState, ProvisionState as S};
-use provision::{Action, Input, Verb, WaitFor, Wish, perform};
+use provision::{Action, ErrorCode, Input, Outcome, StepError, Verb, WaitFor, Wish, perform};
 use serde_json::{Map, json};
 
 /// What happened to the machine and must not happen twice: images written, disks erased, boots of the user's system,
@@ -154,7 +154,7 @@ fn an_agent_may_call_before_the_bmc_says_that_power_is_on() {
         life.node = decision.node;
         life.flow = decision.flow;
         let outcome = life.machine.carry_out(&life.node, &effect);
-        decision = life.input(Input::Ended { seq: effect.seq, outcome });
+        decision = life.input(Input::Ended { run: effect.run, seq: effect.seq, outcome });
     }
     let effect = decision.effect.clone().expect("an effect");
     life.node = decision.node;
@@ -164,9 +164,42 @@ fn an_agent_may_call_before_the_bmc_says_that_power_is_on() {
         life.input(Input::Heartbeat(Map::from_iter([("agent_url".to_owned(), json!("https://agent"))])));
     assert!(early.effect.is_none());
     life.settle(early);
-    let decision = life.input(Input::Ended { seq: effect.seq, outcome });
+    let decision = life.input(Input::Ended { run: effect.run, seq: effect.seq, outcome });
     let next = decision.effect.as_ref().map(|effect| effect.action.clone());
     assert!(matches!(next, Some(Action::FetchAgentSteps(_))), "{next:?}");
+    life.settle(decision);
+    life.run_to_rest();
+    assert_eq!(life.node.provision_state, S::Available);
+}
+
+#[test]
+fn an_answer_that_comes_after_its_flow_is_over_says_nothing() {
+    let mut life = writing();
+    life.now = life.now.plus(Duration::from_secs(361));
+    let asked = life.input(Input::Timer);
+    let late = asked.effect.clone().expect("a question");
+    (life.node, life.flow) = (asked.node, asked.flow);
+    // Before the agent answers, the node is taken back; effect by effect, until one has the same number.
+    let mut decision = life
+        .with_world(|node, flow, world| perform(node, flow, Verb::Deleted, &Wish::default(), world))
+        .expect("allowed");
+    while decision.effect.as_ref().expect("an effect").seq != late.seq {
+        let effect = decision.effect.clone().expect("an effect");
+        (life.node, life.flow) = (decision.node, decision.flow);
+        let outcome = life.machine.carry_out(&life.node, &effect);
+        decision = life.input(Input::Ended { run: effect.run, seq: effect.seq, outcome });
+        if decision.effect.is_none() {
+            // The ramdisk of the cleaning boots, and calls.
+            (life.node, life.flow) = (decision.node, decision.flow);
+            decision = life.input(Input::Heartbeat(life::called()));
+        }
+    }
+    let (node, flow) = (decision.node.clone(), decision.flow.clone());
+    (life.node, life.flow) = (node.clone(), flow.clone());
+    let failed = Outcome::Failed(StepError::new(ErrorCode::AgentLost, "too late."));
+    let after = life.input(Input::Ended { run: late.run, seq: late.seq, outcome: failed });
+    assert_eq!((after.node.provision_state, after.flow), (node.provision_state, flow));
+    assert!(after.effect.is_none() && after.notes.is_empty());
     life.settle(decision);
     life.run_to_rest();
     assert_eq!(life.node.provision_state, S::Available);

@@ -128,6 +128,8 @@ pub struct Conductor {
     pub default_interfaces: BTreeMap<InterfaceKind, String>,
     /// Whether nodes are cleaned when they become available, where the node itself does not say.
     pub automated_clean: bool,
+    /// Priorities in automated cleaning that replace those of drivers and agents, by `interface.step`; 0 switches a step off.
+    pub clean_step_priorities: BTreeMap<String, i64>,
     /// Seconds from power on to the agent's first call.
     pub callback_timeout: u64,
     /// Seconds from power on to the agent's first call, for one boot: past it the machine is booted again.
@@ -156,6 +158,7 @@ impl Default for Conductor {
             enabled_interfaces: BTreeMap::new(),
             default_interfaces: BTreeMap::new(),
             automated_clean: true,
+            clean_step_priorities: BTreeMap::new(),
             callback_timeout: 1800,
             boot_timeout: 840,
             boot_retries: 2,

@@ -149,6 +149,7 @@ async fn start_conductor(
     ]
     .into_iter()
     .map(|(step, priority)| (step.to_owned(), priority))
+    .chain(config.conductor.clean_step_priorities.clone())
     .collect();
     let registry = drivers::registry(&drivers::Options {
         enabled_hardware_types: config.conductor.enabled_hardware_types.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::BootIntent;
+use model::{BootIntent, FlowId};
 
 use super::Turn;
 use crate::decide::{Entry, merge};
@@ -13,8 +13,8 @@ use crate::record::{OpenEffect, Phase, WaitFor};
 use crate::step::Action;
 
 impl Turn<'_> {
-    pub(crate) fn ended(&mut self, seq: i64, outcome: Outcome) {
-        let Some(flow) = &mut self.flow else { return };
+    pub(crate) fn ended(&mut self, run: FlowId, seq: i64, outcome: Outcome) {
+        let Some(flow) = self.flow.as_mut().filter(|flow| flow.id == run) else { return };
         // The outcome of an effect that an abort, a deletion or a restart has overtaken says nothing any more.
         let Some(open) = flow.open.take_if(|open| open.seq == seq) else { return };
         self.journal.push((flow.id, Entry::Outcome { seq, text: outcome.summary() }));

@@ -78,7 +78,7 @@ fn an_agent_that_calls_during_a_reboot_is_not_missed() {
     life.feed(Input::Heartbeat(called()));
     assert_eq!(life.node.provision_state, S::DeployWait, "the power comes first");
     let outcome = life.machine.carry_out(&life.node, &effect);
-    life.feed(Input::Ended { seq: effect.seq, outcome });
+    life.feed(Input::Ended { run: effect.run, seq: effect.seq, outcome });
     assert!(!matches!(
         life.flow.as_ref().unwrap().wait.as_ref().map(|wait| &wait.event),
         Some(WaitFor::Agent)

@@ -319,7 +319,7 @@ impl Life {
                 if self.crash == Crash::After(number) {
                     Input::Restarted
                 } else {
-                    Input::Ended { seq: effect.seq, outcome }
+                    Input::Ended { run: effect.run, seq: effect.seq, outcome }
                 }
             };
             decision = self.input(input);

@@ -114,6 +114,13 @@ pub const FIELDS: &[Field] = &[
         "",
         "Whether nodes are cleaned when they become available, where the node's own `automated_clean` does not say.",
     ),
+    field(
+        "conductor",
+        "clean_step_priorities",
+        "{}",
+        r#"{ "vendor.log_passthrough" = 0 }"#,
+        "Priorities in automated cleaning that replace those of drivers and agents, by `interface.step`; 0 switches a step off.",
+    ),
     field("conductor", "callback_timeout", "1800", "", "Seconds from power on to the agent's first call."),
     field(
         "conductor",
