@@ -132,6 +132,17 @@ pub(crate) const PROGRESS: Schema = Schema::Members(&[
     optional("bytes_total", INTEGER),
     optional("since", Schema::TEXT),
     optional("deadline", Schema::TEXT),
+    optional("started_at", Schema::TEXT),
+    optional("doing", Schema::TEXT),
+    optional("failure", Schema::TEXT),
+    needed("remaining", LIST),
+    needed("node", Schema::OBJECT),
+    optional("held_by", Schema::TEXT),
+    optional("held_until", Schema::TEXT),
+    optional("last_boot", Schema::OBJECT),
+    optional("last_error", Schema::TEXT),
+    optional("code", Schema::TEXT),
+    optional("documentation", Schema::TEXT),
 ]);
 /// `GET boot-trace`
 pub(crate) const BOOT_TRACE: Schema = Schema::Members(&[

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::auth::Refusal;
 use crate::error::{ApiError, FoundByRouting};
 use crate::event_feed::Stopping;
+use crate::measure::{self, Answered};
 use crate::query::Query;
 use crate::request::Request;
 use crate::routes::{ROUTES, Route};
@@ -68,7 +69,12 @@ fn table(state: &Arc<ApiState>) -> Router {
 fn method(row: &'static Route, methods: MethodRouter<Arc<ApiState>>) -> MethodRouter<Arc<ApiState>> {
     let gate = route_gate(row.method.as_str(), row.path);
     let handler = move |State(state): State<Arc<ApiState>>, params: RawPathParams, request: HttpRequest| {
-        run(row, gate, state, params, request)
+        let answer = run(row, gate, state, params, request);
+        async {
+            let mut response = answer.await;
+            response.extensions_mut().insert(Answered(row.path));
+            response
+        }
     };
     methods.merge(on(row.filter(), handler))
 }
@@ -166,12 +172,16 @@ async fn front(state: Arc<ApiState>, inner: Router, request: HttpRequest) -> Res
     }
     let id = format!("req-{}", Uuid::new_v4());
     let began = tokio::time::Instant::now();
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let method = request.method().clone();
+    let node = tracing::field::Empty;
+    let span = tracing::info_span!("request", id, %method, path = request.uri().path(), node);
     let negotiated = negotiated(request.headers(), state.options.max_version);
     let answer = answer(&state, inner, request, &negotiated).instrument(span.clone());
     // Who calls, the body and the work each have the deadline; together they cannot take more.
     let mut response = in_time(state.options.request_deadline.saturating_mul(3), answer).await;
-    let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros());
+    let (status, took) = (response.status().as_u16(), began.elapsed());
+    measure::answered(&method, response.extensions_mut().remove::<Answered>(), status, took);
+    let micros = took.as_micros();
     span.in_scope(|| tracing::info!(status, micros, "answered"));
     // What routing refuses never came to know its version.
     let is_lost = negotiated.is_ok() && response.extensions().get::<FoundByRouting>().is_some();

@@ -117,7 +117,10 @@ impl Request {
     pub(crate) async fn find_node(&self, ident: &str) -> Result<Node, ApiError> {
         let key = node_key(ident, self.version)?;
         let found = self.state.db.get_node(&key, &self.scope()).await?;
-        found.ok_or_else(|| no_node(ident))
+        let node = found.ok_or_else(|| no_node(ident))?;
+        // Lines of the log that belong to the request say so.
+        tracing::Span::current().record("node", tracing::field::display(node.uuid));
+        Ok(node)
     }
 
     /// The host of the conductor in charge of `node`; `otherwise` is the status when there is none.

@@ -14,12 +14,14 @@ mod client;
 pub mod emulator;
 mod error;
 mod link;
+mod measure;
 mod options;
 mod patience;
 mod pool;
 pub mod redfish;
 
 pub use client::{BootSetting, IpmiClient, PowerState, SessionHold};
+pub use measure::METRICS;
 pub use error::{Error, Operation, Retry};
 pub use options::{Credentials, Options, Target};
 pub use patience::Patience;

@@ -286,6 +286,34 @@ pub enum BootEventKind {
     },
 }
 
+impl BootEventKind {
+    /// Its name, as on the wire.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::PowerOn { .. } => "power_on",
+            Self::Discover(_) => "discover",
+            Self::Offer { .. } => "offer",
+            Self::Request { .. } => "request",
+            Self::Ack { .. } => "ack",
+            Self::Nak => "nak",
+            Self::Release { .. } => "release",
+            Self::Decline { .. } => "decline",
+            Self::Unanswered { .. } => "unanswered",
+            Self::OtherPort { .. } => "other_port",
+            Self::TftpStart { .. } => "tftp_start",
+            Self::TftpDone { .. } => "tftp_done",
+            Self::TftpError { .. } => "tftp_error",
+            Self::Script { .. } => "script",
+            Self::ScriptError { .. } => "script_error",
+            Self::HttpGet(_) => "http_get",
+            Self::Lookup => "lookup",
+            Self::LookupRefused { .. } => "lookup_refused",
+            Self::Heartbeat { .. } => "heartbeat",
+            Self::HeartbeatRefused { .. } => "heartbeat_refused",
+        }
+    }
+}
+
 /// What was seen, and of which interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {

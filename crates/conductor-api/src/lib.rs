@@ -7,6 +7,8 @@ mod hardware;
 
 pub use hardware::{HardwareRequests, VendorCall, VendorReply};
 
+mod progress;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use model::{
 use provision::Verb;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use progress::{NodeProgress, RemainingStep};
 
 /// A change of provision state that a caller asks for.
 #[derive(Debug, Clone, Default)]
@@ -108,25 +112,6 @@ pub struct AgentProgress {
     pub bytes_done: u64,
     /// Bytes in all, when known.
     pub bytes_total: Option<u64>,
-}
-
-/// Where a node stands in its flow: the answer of `GET /v1/nodes/{id}/progress`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NodeProgress {
-    /// The flow being run, as `deploy`.
-    pub flow: Option<String>,
-    /// Its step, as `deploy.write_image`.
-    pub step: Option<String>,
-    /// What it waits for, or the agent's phase.
-    pub phase: Option<String>,
-    /// Bytes done in the phase.
-    pub bytes_done: Option<u64>,
-    /// Bytes in all.
-    pub bytes_total: Option<u64>,
-    /// Since when (RFC 3339).
-    pub since: Option<String>,
-    /// When it will be given up (RFC 3339).
-    pub deadline: Option<String>,
 }
 
 /// Why a request was not accepted. The text is shown to the caller as it is.

@@ -21,6 +21,7 @@ use crate::Options;
 use crate::agent::ProgressBoard;
 use crate::allocation::Allocating;
 use crate::gate::Gates;
+use crate::measure;
 
 /// How often a decision is made anew because somebody else wrote the node in between.
 const MAX_CONFLICTS: usize = 16;
@@ -166,10 +167,17 @@ impl Engine {
             let world =
                 World { now, holder: &self.options.hostname, policy: &self.options.policy, plans: &plans };
             let flow_id = flow.as_ref().map(|flow| flow.id);
+            let step = flow.as_ref().and_then(measure::Step::of);
+            let was = (before.provision_state, before.provision_updated_at);
             let decided = decision(before.clone(), flow, world)?;
+            let stands = decided.flow.as_ref().map(|flow| (flow.id, flow.step));
             let (commit, effect) = self.commit_of(before, decided, flow_id.is_some(), now);
             match self.db.commit(commit).await {
                 Ok(node) => {
+                    measure::moved(was, &node, now);
+                    if let Some(step) = step {
+                        step.note_end(stands, now);
+                    }
                     self.deadlines.notify_one();
                     return Ok((node, effect));
                 }
@@ -328,6 +336,7 @@ impl Engine {
         let flow = effect.flow.flow().name;
         let step = effect.step.as_ref().map(PlannedStep::label);
         let engine = Arc::clone(self);
+        let began = tokio::time::Instant::now();
         let task = tokio::spawn(
             async move { engine.carry_out(&node, effect).await }.instrument(tracing::Span::current()),
         );
@@ -349,6 +358,7 @@ impl Engine {
                 ))
             }
         };
+        measure::acted(flow, &label, &outcome, began.elapsed());
         tracing::info!(flow, step, action = label, outcome = outcome.summary(), "carried out");
         outcome
     }

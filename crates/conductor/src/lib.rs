@@ -12,6 +12,7 @@ mod gate;
 mod hardware;
 mod housekeeping;
 mod machine;
+mod measure;
 mod options;
 mod orphans;
 mod overdue;
@@ -22,5 +23,6 @@ mod timer;
 mod vendor;
 mod wish;
 
+pub use measure::METRICS;
 pub use options::Options;
 pub use service::{Conductor, StartError};

@@ -198,32 +198,6 @@ impl Engine {
 
     pub(crate) async fn standing(&self, uuid: NodeUuid) -> Result<NodeProgress, RequestError> {
         let (_, flow) = self.load(uuid).await.map_err(|error| request_error(uuid, error))?;
-        let report = self.progress.get(uuid);
-        let Some(flow) = flow else {
-            return Ok(NodeProgress {
-                flow: None,
-                step: None,
-                phase: None,
-                bytes_done: None,
-                bytes_total: None,
-                since: None,
-                deadline: None,
-            });
-        };
-        let doing = match (&flow.open, &flow.wait) {
-            (Some(open), _) if !open.poll => Some(open.action.to_string()),
-            (_, Some(wait)) => Some(wait.event.to_string()),
-            _ => None,
-        };
-        let since = flow.wait.as_ref().map(|wait| wait.since).or(flow.open.as_ref().map(|open| open.since));
-        Ok(NodeProgress {
-            flow: Some(flow.kind.flow().name.to_owned()),
-            step: flow.current().map(provision::PlannedStep::label),
-            phase: report.as_ref().map(|report| report.phase.clone()).or(doing),
-            bytes_done: report.as_ref().map(|report| report.bytes_done),
-            bytes_total: report.as_ref().and_then(|report| report.bytes_total),
-            since: since.map(|at| at.to_string()),
-            deadline: flow.deadline().map(|at| at.to_string()),
-        })
+        Ok(NodeProgress::of(flow.as_ref(), self.progress.get(uuid).as_ref()))
     }
 }

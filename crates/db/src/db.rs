@@ -105,12 +105,39 @@ impl Db {
         Ok(Self { engine, shared, recorder })
     }
 
+    /// Opens a store that is there and up to date, for looking into it while the service is down: nothing is changed, and
+    /// writes fail.
+    ///
+    /// # Errors
+    /// `Open`, `TooNew`, `ForeignMigration`, `Migrate`.
+    pub async fn open_to_read(options: &Options) -> Result<Self, DbError> {
+        // A server's database is in nobody's way: it is opened as always.
+        let DatabaseUrl::Sqlite { path, .. } = &options.url else { return Self::open(options).await };
+        let shared = Arc::new(Shared::new());
+        let engine = Engine::Sqlite(Sqlite::open_to_read(path.clone(), Arc::clone(&shared)).await?);
+        let recorder = Arc::new(Recorder::start(engine.clone()));
+        Ok(Self { engine, shared, recorder })
+    }
+
     /// Finishes the writes that are queued and closes the store; later calls fail with `Closed`.
     pub async fn close(&self) {
         self.recorder.flush().await;
         match &self.engine {
             Engine::Sqlite(engine) => engine.close().await,
             Engine::Postgres(engine) => engine.close(),
+        }
+    }
+
+    /// How many nodes and flows there are.
+    pub async fn census(&self) -> Result<crate::Census, DbError> {
+        self.read(Size::Scan, |session| crate::census::take(session, Timestamp::now())).await
+    }
+
+    /// How many writes wait for the store.
+    pub fn writes_waiting(&self) -> usize {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.writes_waiting(),
+            Engine::Postgres(engine) => engine.waiting(),
         }
     }
 
@@ -179,10 +206,14 @@ impl Engine {
         &self,
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
-        match self {
+        let began = tokio::time::Instant::now();
+        let written = match self {
             Self::Sqlite(engine) => engine.write(operation).await,
             Self::Postgres(engine) => engine.write(operation).await,
-        }
+        };
+        let outcome = if written.is_ok() { "ok" } else { "refused" };
+        crate::measure::WRITES.observe(&[outcome], began.elapsed());
+        written
     }
 }
 

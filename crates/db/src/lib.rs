@@ -6,6 +6,7 @@
 
 mod account;
 mod allocation;
+mod census;
 mod bios_setting;
 mod chassis;
 mod commit;
@@ -20,6 +21,7 @@ mod flow;
 mod history;
 mod inspection_rule;
 mod inventory;
+mod measure;
 mod migrate;
 mod node;
 mod options;
@@ -44,6 +46,7 @@ mod wakeup;
 
 pub use account::User;
 pub use allocation::{AllocationKey, AllocationQuery, Candidate};
+pub use census::Census;
 pub use commit::Commit;
 pub use conductor::{ConductorHardware, Registration};
 pub use db::Db;
@@ -51,6 +54,7 @@ pub use deploy_template::DeployTemplateKey;
 pub use error::{Cause, DbError};
 pub use event::{Event, EventPage, EventQuery, EventRetention, NewEvent, Whose};
 pub use flow::{FlowChange, FlowRow, JournalRow, JournalWrite};
+pub use measure::METRICS;
 pub use history::{HISTORY_PER_NODE, HistoryEntry, HistoryQuery};
 pub use model::Scope;
 pub use node::{NodeFilter, NodeKey, NodeQuery, NodeSort};

@@ -95,6 +95,23 @@ pub(crate) fn sqlite(connection: &mut Connection) -> Result<(), DbError> {
     transaction.commit().map_err(failed(0))
 }
 
+/// Refuses a file whose schema is not this program's.
+pub(crate) fn sqlite_is_current(connection: &Connection) -> Result<(), DbError> {
+    let failed = |error| DbError::Migrate { version: 0, source: Cause::new(error) };
+    let mut statement = connection.prepare(APPLIED).map_err(failed)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?;
+    let applied = rows.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    match missing(&applied, |migration| migration.sqlite)?.first() {
+        None => Ok(()),
+        Some(next) => Err(DbError::Migrate { version: next.version, source: Cause::new(NotMigrated) }),
+    }
+}
+
+/// The schema is older than the program, which was asked to change nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the database was last used by an older version: start the service once, or use that version")]
+struct NotMigrated;
+
 /// Migrates a server's database.
 pub(crate) async fn postgres(client: &mut tokio_postgres::Client) -> Result<(), DbError> {
     let failed = |version: i64| move |error| DbError::Migrate { version, source: Cause::new(error) };

@@ -84,6 +84,11 @@ impl Postgres {
         .await
     }
 
+    /// Operations that wait for a connection.
+    pub(crate) fn waiting(&self) -> usize {
+        self.pool.status().waiting
+    }
+
     pub(crate) fn close(&self) {
         self.pool.close();
         self.listener.stop();

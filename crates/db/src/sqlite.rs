@@ -41,6 +41,18 @@ impl Sqlite {
         opening.await.map_err(|_| DbError::Closed)?
     }
 
+    /// Opens a file that is there and up to date, to read only: writes fail.
+    pub(crate) async fn open_to_read(path: PathBuf, shared: Arc<Shared>) -> Result<Arc<Self>, DbError> {
+        let opening = tokio::task::spawn_blocking(move || {
+            let connector = Connector::new(path, false);
+            let connection = connector.existing()?;
+            crate::migrate::sqlite_is_current(&connection)?;
+            let writer = Writer::start(connection, Arc::clone(&shared))?;
+            Ok(Arc::new(Self { readers: Readers::new(connector), writer, shared }))
+        });
+        opening.await.map_err(|_| DbError::Closed)?
+    }
+
     /// Reads a few rows, on this thread: a hop to another one would cost more than the read.
     pub(crate) async fn read_here<T>(
         &self,
@@ -69,6 +81,11 @@ impl Sqlite {
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
         self.writer.write(operation).await
+    }
+
+    /// Writes that wait in the queue.
+    pub(crate) fn writes_waiting(&self) -> usize {
+        self.writer.waiting()
     }
 
     pub(crate) async fn close(&self) {

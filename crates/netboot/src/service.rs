@@ -13,7 +13,7 @@ use crate::address_book::AddressBook;
 use crate::dhcp_server::{DhcpPorts, DhcpServer};
 use crate::loader::Loaders;
 use crate::source::{BootEvent, BootSource, FileSource, HostBoot};
-use crate::{NetbootError, Options, http, router_advertisement, socket, tftp_server};
+use crate::{NetbootError, Options, http, measure, router_advertisement, socket, tftp_server};
 
 /// What all servers share.
 pub(crate) struct Shared {
@@ -32,6 +32,7 @@ impl Shared {
     pub(crate) fn record(&self, mac: MacAddr, host: Option<&HostBoot>, kind: BootEventKind) {
         let node = host.map(|host| host.node).filter(|node| !node.is_nil());
         tracing::debug!(%mac, ?node, event = %kind, "boot");
+        measure::count(&kind);
         self.source.record(BootEvent { mac, node, at: Timestamp::now(), kind });
     }
 

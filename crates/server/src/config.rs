@@ -101,6 +101,8 @@ pub struct Api {
     pub public_endpoint: Option<String>,
     /// The base URL that agents in the ramdisk are told; by default the listening address on the provisioning network.
     pub agent_endpoint: Option<String>,
+    /// Whether `/metrics` is served, to everybody.
+    pub metrics: bool,
 }
 
 impl Default for Api {
@@ -110,6 +112,7 @@ impl Default for Api {
             auth: Auth::default(),
             public_endpoint: None,
             agent_endpoint: None,
+            metrics: true,
         }
     }
 }

@@ -5,11 +5,14 @@
 pub mod config;
 
 mod boot_source;
+mod explain;
 mod file_source;
 mod logging;
+mod observe;
 mod run;
 mod site;
 
 pub use config::{Config, ConfigError};
+pub use explain::explain;
 pub use logging::start_logging;
 pub use run::{install_tls_provider, serve};

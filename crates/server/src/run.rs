@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::boot_source::StoreBootSource;
 use crate::config::{Auth, Config};
 use crate::file_source::SiteFiles;
-use crate::site;
+use crate::{observe, site};
 
 /// Name of the user that the first start makes.
 const ADMINISTRATOR: &str = "admin";
@@ -230,7 +230,8 @@ async fn start_api(
         policy: Arc::new(ArcSwap::from_pointee(policy::Policy::defaults(policy::Settings::default()))),
         options,
     };
-    let router = api::router(state);
+    let router =
+        observe::beside(api::router(state), db.clone(), site::hostname(config), config.api.metrics);
     let mut servers = Vec::new();
     for address in &config.api.listen {
         let listener = TcpListener::bind(address).await.with_context(|| {

@@ -1,5 +1,7 @@
 //! The one binary: `wrought serve` is the service.
 
+mod error_pages;
+mod explain;
 mod pages;
 
 use std::io::Write;
@@ -27,11 +29,25 @@ enum Command {
     },
     /// Simulate a fleet: machines with IPMI BMCs, and agents that speak the real protocols.
     Sim(Box<sim::SimArgs>),
+    /// Look at one node.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Show the page of an error: what it means and what to do.
+    Explain {
+        /// Its code, as E0514.
+        code: String,
+    },
     /// Show a page of the reference: configuration, sample, api-versions, openapi, states.
     Reference {
         /// Its name.
         page: pages::Page,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum NodeCommand {
+    /// Say what a node is doing, since when, until when, what comes next, and how its last boot went.
+    Explain(explain::ExplainArgs),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +64,8 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve { config } => serve(config.as_deref()),
         Command::Sim(arguments) => simulate(&arguments),
+        Command::Node(NodeCommand::Explain(arguments)) => say(&explain::run(&arguments)?),
+        Command::Explain { code } => say(error_pages::page(&code)?),
         Command::Reference { page } => say(&page.text()),
     }
 }

@@ -39,6 +39,12 @@ pub(crate) async fn show(request: Request) -> Answer {
     Ok(Reply::json(json!({"node_uuid": node.uuid, "attempts": shown}).to_string()))
 }
 
+/// The verdict on the last attempt of a node; none when it has never been seen to boot.
+pub(crate) fn last(node: &Node, entries: &[Entry], hears: Hears) -> Option<Value> {
+    let attempts = attempts(entries);
+    Some(summary(attempts.last()?, hears, is_awaited(node)))
+}
+
 /// Whether the machine is still expected to arrive.
 fn is_awaited(node: &Node) -> bool {
     let called = node.driver_internal_info.get("agent_url").is_some();

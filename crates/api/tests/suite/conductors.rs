@@ -183,7 +183,7 @@ impl Conductors for Fake {
             bytes_done: Some(1),
             bytes_total: None,
             since: Some(Timestamp::from_micros(0).to_string()),
-            deadline: None,
+            ..NodeProgress::default()
         };
         self.answer("progress".to_owned(), progress)
     }

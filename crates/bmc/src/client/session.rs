@@ -4,6 +4,7 @@
 use super::IpmiClient;
 use crate::breaker::Breaker;
 use crate::error::{Error, Operation};
+use crate::measure;
 use crate::link::{Link, LinkError, resolve};
 use crate::options::{Credentials, Options, Target};
 use crate::pool::PoolInner;
@@ -189,6 +190,7 @@ impl IpmiClient {
         }
         bmc.remembered(&self.credentials)?;
         let options = &pool.options;
+        let began = Instant::now();
         let Ok(_waiting) = bmc.waiting.try_acquire() else {
             return Err(Error::QueueFull { target: target(), waiting: options.max_waiting });
         };
@@ -199,7 +201,9 @@ impl IpmiClient {
         // Whoever was before in the queue may have found out that the BMC is dead.
         bmc.remembered(&self.credentials)?;
         let mut turn = Turn { client: self, operation, slot: &mut slot };
-        turn.run(request, repeatable).await
+        let outcome = turn.run(request, repeatable).await;
+        measure::asked("ipmi", began, &outcome);
+        outcome
     }
 }
 

@@ -99,6 +99,7 @@ impl RedfishClient {
             return Err(Error::ShuttingDown { address: address() });
         }
         bmc.remembered(&self.credentials)?;
+        let began = Instant::now();
         let Ok(_waiting) = bmc.waiting.try_acquire() else {
             return Err(Error::QueueFull { address: address(), waiting: options.max_waiting });
         };
@@ -118,6 +119,7 @@ impl RedfishClient {
         let outcome = outcome.unwrap_or_else(|_| {
             Err(Error::Slow { address: address(), operation, waited: options.operation })
         });
+        crate::measure::asked("redfish", began, &outcome);
         bmc.breaker().note(Instant::now(), &outcome, &self.credentials, &options.patience);
         outcome
     }

@@ -45,6 +45,12 @@ impl Connector {
         })
     }
 
+    /// A connection that reads, to a file that may not be there.
+    pub(super) fn existing(&self) -> Result<Connection, DbError> {
+        std::fs::metadata(&self.path).map_err(|source| self.open_error(Cause::new(source)))?;
+        self.reader()
+    }
+
     /// A connection that reads.
     pub(super) fn reader(&self) -> Result<Connection, DbError> {
         self.connect(true).map_err(|source| self.open_error(Cause::new(source)))

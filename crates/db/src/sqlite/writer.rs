@@ -94,6 +94,11 @@ impl Writer {
         answer.await.map_err(|_| DbError::Closed)?
     }
 
+    /// How many are queued.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Waits until what is queued is committed and the file is closed.
     pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();

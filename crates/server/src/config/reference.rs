@@ -80,6 +80,13 @@ pub const FIELDS: &[Field] = &[
         "Base URL that agents are told. Default: the listening address that has the network boot server's address, or that server's address with the first port.",
     ),
     field(
+        "api",
+        "metrics",
+        "true",
+        "",
+        "Serve `/metrics` for Prometheus, without credentials. It names routes, states and steps, never a node.",
+    ),
+    field(
         "conductor",
         "hostname",
         "",

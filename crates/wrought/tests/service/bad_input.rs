@@ -225,7 +225,7 @@ async fn an_agent_that_never_calls(api: Api, machine: Arc<Machine>) {
     machine.inject_fault(Fault::AgentNeverCalls);
     api.verb(&node, "provide").await;
     let (found, error) = api.fails(&node, "clean failed").await;
-    says(&error, &["E0301", "10 s", "console"]);
+    says(&error, &["E0512", "10 s", "console"]);
     assert_eq!((machine.state().powered, &found["maintenance"]), (false, &json!(false)), "nothing was begun");
     machine.clear_fault(FaultKind::AgentNeverCalls);
     is_managed_again(&api, &node).await;

@@ -11,6 +11,7 @@ mod crash;
 mod events;
 mod graceful;
 mod lives;
+mod observe;
 mod verbs;
 
 mod api;

@@ -1,0 +1,72 @@
+//! What conductors measure: how long nodes stay in states, steps and actions take.
+
+use metrics::{Exposed, Histogram};
+use model::{FlowId, Node, Timestamp};
+use provision::{FlowRecord, Outcome};
+
+static STATES: Histogram = Histogram::new(
+    "wrought_state_seconds",
+    "Time that nodes spent in a provision state, when they leave it.",
+    &["state"],
+);
+static STEPS: Histogram = Histogram::new(
+    "wrought_step_seconds",
+    "Time that steps of flows took, when they end.",
+    &["flow", "step"],
+);
+static ACTIONS: Histogram = Histogram::new(
+    "wrought_action_seconds",
+    "Time that actions on machines took.",
+    &["flow", "action", "outcome"],
+);
+
+/// The families, to be shown.
+pub const METRICS: &[&dyn Exposed] = &[&STATES, &STEPS, &ACTIONS];
+
+/// The step at a flow's cursor.
+#[derive(Debug)]
+pub(crate) struct Step {
+    flow: FlowId,
+    index: usize,
+    kind: &'static str,
+    label: String,
+    since: Option<Timestamp>,
+}
+
+impl Step {
+    pub(crate) fn of(flow: &FlowRecord) -> Option<Self> {
+        let step = flow.current()?;
+        Some(Self {
+            flow: flow.id,
+            index: flow.step,
+            kind: flow.kind.flow().name,
+            label: step.label(),
+            since: step.started_at,
+        })
+    }
+
+    /// Takes note of its end, if the flow has left it.
+    pub(crate) fn note_end(&self, after: Option<(FlowId, usize)>, now: Timestamp) {
+        if after != Some((self.flow, self.index))
+            && let Some(since) = self.since
+        {
+            STEPS.observe(&[self.kind, &self.label], now.since(since));
+        }
+    }
+}
+
+/// Takes note of a node that leaves a state.
+pub(crate) fn moved(before: (model::ProvisionState, Option<Timestamp>), after: &Node, now: Timestamp) {
+    if before.0 != after.provision_state
+        && let Some(since) = before.1
+    {
+        STATES.observe(&[before.0.as_str()], now.since(since));
+    }
+}
+
+/// Takes note of an action that ended.
+pub(crate) fn acted(flow: &str, action: &str, outcome: &Outcome, took: std::time::Duration) {
+    let summary = outcome.summary();
+    let word = summary.split(':').next().unwrap_or_default();
+    ACTIONS.observe(&[flow, action, word], took);
+}

@@ -1,0 +1,122 @@
+//! `/metrics` and `/readyz`: the service as monitoring sees it. Neither needs credentials nor names any node.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use db::Db;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use metrics::{Exposed, Sample, gauge};
+
+/// Everything that is measured.
+const FAMILIES: [&[&dyn Exposed]; 5] =
+    [api::METRICS, conductor::METRICS, db::METRICS, bmc::METRICS, netboot::METRICS];
+
+/// What is looked at.
+#[derive(Debug)]
+struct Watched {
+    db: Db,
+    /// The conductor of this process.
+    hostname: String,
+}
+
+/// `api` with `/readyz` and, if wanted, `/metrics` beside it.
+pub(crate) fn beside(api: Router, db: Db, hostname: String, metrics: bool) -> Router {
+    let mut own = Router::new().route("/readyz", get(ready));
+    if metrics {
+        own = own.route("/metrics", get(text));
+    }
+    own.with_state(Arc::new(Watched { db, hostname })).fallback_service(api)
+}
+
+/// Whether requests can be served: the store answers, and this process's conductor is registered.
+async fn ready(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
+    let conductor = watched.db.get_conductor(&watched.hostname).await;
+    let (status, text) = match conductor {
+        Ok(Some(conductor)) if conductor.online => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the conductor is not online\n".to_owned()),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n".to_owned())
+        }
+    };
+    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], text)
+}
+
+async fn text(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
+    let mut out = String::with_capacity(64 * 1024);
+    for family in FAMILIES.into_iter().flatten() {
+        family.write(&mut out);
+    }
+    match watched.db.census().await {
+        Ok(census) => write_census(&mut out, &census),
+        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot count nodes"),
+    }
+    let one = |value: u64| [(vec![], value)];
+    let waiting = u64::try_from(watched.db.writes_waiting()).unwrap_or(u64::MAX);
+    gauge(
+        &mut out,
+        ("wrought_store_writes_waiting", "Writes in the queue of the store."),
+        &[],
+        &one(waiting),
+    );
+    let lost = watched.db.boot_events_lost();
+    gauge(&mut out, ("wrought_boot_events_lost", "Boot events that could not be kept."), &[], &one(lost));
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], out)
+}
+
+fn write_census(out: &mut String, census: &db::Census) {
+    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    let nodes: Vec<Sample<'_>> =
+        census.nodes.iter().map(|(state, count)| (vec![state.as_str()], number(*count))).collect();
+    gauge(out, ("wrought_nodes", "Nodes by provision state."), &["state"], &nodes);
+    let flows: Vec<Sample<'_>> = census
+        .flows
+        .iter()
+        .map(|(kind, state, count)| (vec![kind.as_str(), state.as_str()], number(*count)))
+        .collect();
+    gauge(out, ("wrought_flows", "Flows under way."), &["flow", "state"], &flows);
+    let overdue = [(vec![], number(census.overdue))];
+    gauge(out, ("wrought_flows_overdue", "Flows whose deadline has passed."), &[], &overdue);
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use db::{DatabaseUrl, Registration};
+    use http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn status(router: &Router, path: &str) -> u16 {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn readiness_follows_store_and_conductor() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::sqlite(dir.path().join("site.db"));
+        let db = Db::open(&db::Options::new(url)).await.unwrap();
+        let api = Router::new().route("/v1", get(async || "the API"));
+        let router = beside(api, db.clone(), "conductor-1".to_owned(), false);
+        assert_eq!(status(&router, "/readyz").await, 503);
+        let registration = Registration {
+            hostname: "conductor-1".to_owned(),
+            conductor_group: String::new(),
+            hardware_types: Vec::new(),
+        };
+        db.register_conductor(registration).await.unwrap();
+        assert_eq!(status(&router, "/readyz").await, 200);
+        assert_eq!(status(&router, "/v1").await, 200);
+        assert_eq!(status(&router, "/metrics").await, 404, "switched off");
+        db.set_conductor_offline("conductor-1").await.unwrap();
+        assert_eq!(status(&router, "/readyz").await, 503);
+        db.close().await;
+        assert_eq!(status(&router, "/readyz").await, 503);
+    }
+}
