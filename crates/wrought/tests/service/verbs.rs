@@ -13,6 +13,7 @@ const FAKE: Settings = Settings {
     auth: "noauth",
     conductor: "enabled_hardware_types = [\"fake-hardware\"]",
     deploy: "image_reach = \"anywhere\"",
+    database: None,
 };
 
 /// A node of fake hardware that can be inspected and rescued.
