@@ -14,9 +14,9 @@ mod error;
 mod event_feed;
 mod front;
 mod ident;
-mod measure;
 mod interfaces;
 mod listing;
+mod measure;
 mod node_filter;
 mod node_part;
 mod openapi;
@@ -48,10 +48,10 @@ pub use auth::{Authenticator, NoAuth, Refusal};
 pub use enforced::{BLOCKS, ENFORCED, Enforced, SHOWN};
 pub use front::router;
 pub use measure::METRICS;
-pub use v1::node_progress::explanation;
 pub use openapi::text as openapi_text;
 pub use options::Options;
 pub use serve::{ServeLimits, serve};
+pub use v1::node_progress::explanation;
 
 /// What handlers work with.
 pub struct ApiState {

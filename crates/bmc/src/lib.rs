@@ -21,8 +21,8 @@ mod pool;
 pub mod redfish;
 
 pub use client::{BootSetting, IpmiClient, PowerState, SessionHold};
-pub use measure::METRICS;
 pub use error::{Error, Operation, Retry};
+pub use measure::METRICS;
 pub use options::{Credentials, Options, Target};
 pub use patience::Patience;
 pub use pool::IpmiPool;

@@ -6,8 +6,8 @@
 
 mod account;
 mod allocation;
-mod census;
 mod bios_setting;
+mod census;
 mod chassis;
 mod commit;
 mod conductor;
@@ -54,8 +54,8 @@ pub use deploy_template::DeployTemplateKey;
 pub use error::{Cause, DbError};
 pub use event::{Event, EventPage, EventQuery, EventRetention, NewEvent, Whose};
 pub use flow::{FlowChange, FlowRow, JournalRow, JournalWrite};
-pub use measure::METRICS;
 pub use history::{HISTORY_PER_NODE, HistoryEntry, HistoryQuery};
+pub use measure::METRICS;
 pub use model::Scope;
 pub use node::{NodeFilter, NodeKey, NodeQuery, NodeSort};
 pub use options::{DatabaseUrl, InvalidDatabaseUrl, Options};

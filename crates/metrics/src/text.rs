@@ -27,10 +27,7 @@ pub(crate) fn line(out: &mut String, name: &str, labels: &str, value: &str) {
 
 /// `a="b",c="d"`.
 pub(crate) fn labels<V: AsRef<str>>(names: &[&str], values: &[V]) -> String {
-    names
-        .iter()
-        .zip(values)
-        .fold(String::new(), |shown, (name, value)| and(&shown, name, value.as_ref()))
+    names.iter().zip(values).fold(String::new(), |shown, (name, value)| and(&shown, name, value.as_ref()))
 }
 
 /// The same with one more label.

@@ -230,8 +230,7 @@ async fn start_api(
         policy: Arc::new(ArcSwap::from_pointee(policy::Policy::defaults(policy::Settings::default()))),
         options,
     };
-    let router =
-        observe::beside(api::router(state), db.clone(), site::hostname(config), config.api.metrics);
+    let router = observe::beside(api::router(state), db.clone(), site::hostname(config), config.api.metrics);
     let mut servers = Vec::new();
     for address in &config.api.listen {
         let listener = TcpListener::bind(address).await.with_context(|| {

@@ -8,7 +8,9 @@ const PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/error_pages.r
 /// The page of a code, in any case.
 pub(crate) fn page(code: &str) -> anyhow::Result<&'static str> {
     let found = PAGES.iter().find(|(known, _)| known.eq_ignore_ascii_case(code));
-    found.map(|(_, page)| *page).with_context(|| format!("there is no error {code}: a code is E and four digits"))
+    found
+        .map(|(_, page)| *page)
+        .with_context(|| format!("there is no error {code}: a code is E and four digits"))
 }
 
 #[cfg(test)]

@@ -43,7 +43,10 @@ pub(crate) struct ExplainArgs {
 /// Without the password.
 impl std::fmt::Debug for ExplainArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExplainArgs").field("node", &self.node).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("ExplainArgs")
+            .field("node", &self.node)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,8 +4,8 @@
 use super::IpmiClient;
 use crate::breaker::Breaker;
 use crate::error::{Error, Operation};
-use crate::measure;
 use crate::link::{Link, LinkError, resolve};
+use crate::measure;
 use crate::options::{Credentials, Options, Target};
 use crate::pool::PoolInner;
 use core::sync::atomic::{AtomicUsize, Ordering};

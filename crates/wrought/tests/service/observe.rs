@@ -29,8 +29,7 @@ fn says(text: &str, words: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_clean_explains_itself() {
-    let mut site =
-        Site::start(&Settings { conductor: "callback_timeout = 10", ..Settings::default() }).await;
+    let mut site = Site::start(&Settings { conductor: "callback_timeout = 10", ..Settings::default() }).await;
     let fleet = site.fleet(1, 77).await;
     let (api, machine) = (site.api(), fleet.machines()[0].clone());
     let node = manageable(&api, &machine).await;
@@ -80,7 +79,10 @@ async fn a_failing_clean_explains_itself() {
     says(&say(&ask).await, &["cannot ask", "--config"]);
     let config = site.path("wrought.toml").display().to_string();
     let before = std::fs::read(site.path("data/wrought.db")).unwrap();
-    says(&say(&["node", "explain", &node, "--config", &config]).await, &[machine.name(), "E0512", "Last boot: "]);
+    says(
+        &say(&["node", "explain", &node, "--config", &config]).await,
+        &[machine.name(), "E0512", "Last boot: "],
+    );
     assert!(before == std::fs::read(site.path("data/wrought.db")).unwrap(), "reading changes nothing");
     fleet.stop().await;
 }
