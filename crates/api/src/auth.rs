@@ -1,6 +1,7 @@
 //! Who calls: a seam, so that other ways to identify can be plugged in. What a caller may do is said by the policy.
 
 pub(crate) mod basic;
+pub(crate) mod keystone;
 
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
@@ -13,7 +14,7 @@ pub struct Refusal {
     pub status: StatusCode,
     /// Said to the caller.
     pub text: String,
-    /// The `WWW-Authenticate` header.
+    /// The `WWW-Authenticate` header; none when it is empty.
     pub challenge: String,
 }
 

@@ -108,6 +108,27 @@ enforced! {
     GET "/v1/nodes/{node_ident}/allocation" "node:get", "allocation:get";
     DELETE "/v1/nodes/{node_ident}/allocation" "node:get", "allocation:get", "allocation:delete";
     GET "/v1/nodes/{node_ident}/children" "node:get", "node:list_all" | "node:list";
+    GET "/v1/nodes/{node_ident}/bios" "node:get", "node:bios:get";
+    GET "/v1/nodes/{node_ident}/bios/{setting_name}" "node:get", "node:bios:get";
+    GET "/v1/nodes/{node_ident}/firmware" "node:get", "node:firmware:get";
+    GET "/v1/nodes/{node_ident}/boot-trace" "node:get";
+    GET "/v1/nodes/{node_ident}/management/indicators" "node:get", "node:get_indicator_state";
+    GET "/v1/nodes/{node_ident}/management/indicators/{indicator}" "node:get", "node:get_indicator_state";
+    PUT "/v1/nodes/{node_ident}/management/indicators/{indicator}" "node:get", "node:set_indicator_state";
+    GET "/v1/nodes/{node_ident}/vmedia" "node:get", "node:vmedia:get";
+    POST "/v1/nodes/{node_ident}/vmedia" "node:get", "node:vmedia:attach";
+    DELETE "/v1/nodes/{node_ident}/vmedia" "node:get", "node:vmedia:detach";
+    GET "/v1/nodes/{node_ident}/vendor_passthru/methods" "node:get", "node:vendor_passthru";
+    GET "/v1/nodes/{node_ident}/vendor_passthru" "node:get", "node:vendor_passthru";
+    POST "/v1/nodes/{node_ident}/vendor_passthru" "node:get", "node:vendor_passthru";
+    PUT "/v1/nodes/{node_ident}/vendor_passthru" "node:get", "node:vendor_passthru";
+    PATCH "/v1/nodes/{node_ident}/vendor_passthru" "node:get", "node:vendor_passthru";
+    DELETE "/v1/nodes/{node_ident}/vendor_passthru" "node:get", "node:vendor_passthru";
+    GET "/v1/nodes/{node_ident}/vendor_passthru/{method}" "node:get", "node:vendor_passthru";
+    POST "/v1/nodes/{node_ident}/vendor_passthru/{method}" "node:get", "node:vendor_passthru";
+    PUT "/v1/nodes/{node_ident}/vendor_passthru/{method}" "node:get", "node:vendor_passthru";
+    PATCH "/v1/nodes/{node_ident}/vendor_passthru/{method}" "node:get", "node:vendor_passthru";
+    DELETE "/v1/nodes/{node_ident}/vendor_passthru/{method}" "node:get", "node:vendor_passthru";
     GET "/v1/nodes/{node_ident}/portgroups" "node:get", "portgroup:list_all" | "portgroup:list";
     GET "/v1/nodes/{node_ident}/portgroups/detail" "node:get", "portgroup:list_all" | "portgroup:list";
     GET "/v1/nodes/{node_ident}/volume" "node:get", "volume:get";
@@ -154,6 +175,18 @@ enforced! {
     GET "/v1/drivers" "driver:get";
     GET "/v1/drivers/{driver_name}" "driver:get";
     GET "/v1/drivers/{driver_name}/properties" "driver:get_properties";
+    GET "/v1/drivers/{driver_name}/raid/logical_disk_properties" "driver:get_raid_logical_disk_properties";
+    GET "/v1/drivers/{driver_name}/vendor_passthru/methods" "driver:vendor_passthru";
+    GET "/v1/drivers/{driver_name}/vendor_passthru" "driver:vendor_passthru";
+    POST "/v1/drivers/{driver_name}/vendor_passthru" "driver:vendor_passthru";
+    PUT "/v1/drivers/{driver_name}/vendor_passthru" "driver:vendor_passthru";
+    PATCH "/v1/drivers/{driver_name}/vendor_passthru" "driver:vendor_passthru";
+    DELETE "/v1/drivers/{driver_name}/vendor_passthru" "driver:vendor_passthru";
+    GET "/v1/drivers/{driver_name}/vendor_passthru/{method}" "driver:vendor_passthru";
+    POST "/v1/drivers/{driver_name}/vendor_passthru/{method}" "driver:vendor_passthru";
+    PUT "/v1/drivers/{driver_name}/vendor_passthru/{method}" "driver:vendor_passthru";
+    PATCH "/v1/drivers/{driver_name}/vendor_passthru/{method}" "driver:vendor_passthru";
+    DELETE "/v1/drivers/{driver_name}/vendor_passthru/{method}" "driver:vendor_passthru";
 
     GET "/v1/conductors" "conductor:get";
     GET "/v1/conductors/{hostname}" "conductor:get";
@@ -230,17 +263,7 @@ mod tests {
     /// Rules whose routes are not there yet.
     const LATER: &[&str] = &[
         "baremetal:allocation:create_pre_rbac",
-        "baremetal:driver:get_raid_logical_disk_properties",
         "baremetal:driver:ipa_continue_inspection",
-        "baremetal:driver:vendor_passthru",
-        "baremetal:node:bios:get",
-        "baremetal:node:firmware:get",
-        "baremetal:node:get_indicator_state",
-        "baremetal:node:set_indicator_state",
-        "baremetal:node:vendor_passthru",
-        "baremetal:node:vmedia:attach",
-        "baremetal:node:vmedia:detach",
-        "baremetal:node:vmedia:get",
         "baremetal:runbook:use",
     ];
 

@@ -306,7 +306,9 @@ fn base(state: &ApiState, headers: &HeaderMap) -> String {
 fn refused(refusal: &Refusal) -> Response {
     let body = basic_auth_error(refusal.status.as_u16(), &refusal.text);
     let mut response = (refusal.status, [(CONTENT_TYPE, "application/json")], body).into_response();
-    if let Ok(challenge) = HeaderValue::try_from(&refusal.challenge) {
+    if let Ok(challenge) = HeaderValue::try_from(&refusal.challenge)
+        && !challenge.is_empty()
+    {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response

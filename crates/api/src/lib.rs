@@ -44,6 +44,7 @@ use db::Db;
 use policy::Policy;
 
 pub use auth::basic::HttpBasic;
+pub use auth::keystone::{Credentials, Keystone, KeystoneOptions, KeystoneSetupError};
 pub use auth::{Authenticator, NoAuth, Refusal};
 pub use enforced::{BLOCKS, ENFORCED, Enforced, SHOWN};
 pub use front::router;

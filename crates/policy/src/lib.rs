@@ -9,6 +9,7 @@ mod caller;
 mod effective;
 mod expression;
 mod file;
+mod page;
 mod parse;
 mod table;
 mod template;

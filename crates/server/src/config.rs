@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, every key known, every mistake named with its place.
 
+mod identity;
 mod reference;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use model::InterfaceKind;
 use serde::Deserialize;
 
+pub use identity::{Keystone, Policy};
 pub use reference::{FIELDS, Field, reference_page, sample};
 
 /// The service's configuration.
@@ -24,6 +26,10 @@ pub struct Config {
     pub database: Database,
     /// The HTTP API.
     pub api: Api,
+    /// The identity service that callers come from.
+    pub keystone: Keystone,
+    /// What callers may do.
+    pub policy: Policy,
     /// The conductor.
     pub conductor: Conductor,
     /// Network boot; none of it runs when the section is missing.
@@ -41,6 +47,8 @@ impl Default for Config {
             log: Log::default(),
             database: Database::default(),
             api: Api::default(),
+            keystone: Keystone::default(),
+            policy: Policy::default(),
             conductor: Conductor::default(),
             netboot: None,
             deploy: Deploy::default(),
@@ -85,6 +93,8 @@ pub enum Auth {
     /// Users with passwords; an administrator is made at the first start.
     #[default]
     HttpBasic,
+    /// Tokens of OpenStack's identity service.
+    Keystone,
     /// Everybody may do everything.
     Noauth,
 }
@@ -295,6 +305,7 @@ impl Config {
         if self.api.listen.is_empty() {
             return wrong("[api] listen is empty: give at least one address, such as \"127.0.0.1:6385\".");
         }
+        self.keystone.check(self.api.auth == Auth::Keystone)?;
         if self.deploy.kernel.is_some() != self.deploy.ramdisk.is_some() {
             return wrong("[deploy] kernel and ramdisk belong together: set both or neither.");
         }
@@ -382,6 +393,23 @@ mod tests {
         }
         let error = parse("[deploy]\nimage_silence = 0\n").unwrap_err().to_string();
         assert!(error.contains("image_silence"), "{error}");
+    }
+
+    #[test]
+    fn keystone_needs_one_kind_of_credentials() {
+        let base = "[api]\nauth = \"keystone\"\n[keystone]\nauth_url = \"http://127.0.0.1:5000\"\n";
+        let user = "username = \"u\"\npassword_file = \"/p\"\nproject_name = \"service\"\n";
+        let application = "application_credential_id = \"i\"\napplication_credential_secret_file = \"/s\"\n";
+        assert!(parse(&format!("{base}{user}")).is_ok());
+        assert!(parse(&format!("{base}{application}")).is_ok());
+        for wrong in
+            [base.to_owned(), format!("{base}{user}{application}"), format!("{base}username = \"u\"\n")]
+        {
+            let error = parse(&wrong).unwrap_err().to_string();
+            assert!(error.contains("credentials of its own"), "{error}");
+        }
+        let error = parse("[api]\nauth = \"keystone\"\n").unwrap_err().to_string();
+        assert!(error.contains("auth_url"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod config;
 mod boot_source;
 mod explain;
 mod file_source;
+mod identity;
 mod logging;
 mod observe;
 mod run;
@@ -14,5 +15,6 @@ mod site;
 
 pub use config::{Config, ConfigError};
 pub use explain::explain;
+pub use identity::rules;
 pub use logging::start_logging;
 pub use run::{install_tls_provider, serve};

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::boot_source::StoreBootSource;
 use crate::config::{Auth, Config};
 use crate::file_source::SiteFiles;
-use crate::{observe, site};
+use crate::{identity, observe, site};
 
 /// Name of the user that the first start makes.
 const ADMINISTRATOR: &str = "admin";
@@ -177,6 +177,7 @@ async fn start_conductor(
         },
         step_priorities,
         hears: site::hears(config),
+        project_admin_can_manage_own_nodes: config.policy.project_admin_can_manage_own_nodes,
         ..conductor::Options::default()
     };
     Conductor::start(db.clone(), registry, options).await.context("cannot start the conductor")
@@ -214,24 +215,23 @@ async fn start_api(
     stop: &CancellationToken,
     announce: &impl Fn(&str),
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
-    let authenticator: Arc<dyn api::Authenticator> = match config.api.auth {
-        Auth::HttpBasic => Arc::new(api::HttpBasic::new(db.clone())),
-        Auth::Noauth => Arc::new(api::NoAuth),
-    };
+    let rules = Arc::new(ArcSwap::from_pointee(identity::rules(config)?));
     let options = api::Options {
         public_endpoint: config.api.public_endpoint.clone(),
         hears: site::hears(config),
+        project_admin_can_manage_own_nodes: config.policy.project_admin_can_manage_own_nodes,
         ..api::Options::default()
     };
     let state = api::ApiState {
         db: db.clone(),
         conductors: Arc::clone(conductor) as _,
-        authenticator,
-        policy: Arc::new(ArcSwap::from_pointee(policy::Policy::defaults(policy::Settings::default()))),
+        authenticator: identity::authenticator(config, db)?,
+        policy: Arc::clone(&rules),
         options,
     };
     let router = observe::beside(api::router(state), db.clone(), site::hostname(config), config.api.metrics);
-    let mut servers = Vec::new();
+    let mut servers: Vec<JoinHandle<()>> =
+        identity::watch(config, &rules, stop.clone()).into_iter().collect();
     for address in &config.api.listen {
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("cannot listen on {address}: is another service there, is the address this host's?")

@@ -27,6 +27,12 @@ enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Show the rules in force, or say what is wrong with the operator's file of rules.
+    Policy {
+        /// The configuration; without one, the default rules are shown.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
     /// Simulate a fleet: machines with IPMI BMCs, and agents that speak the real protocols.
     Sim(Box<sim::SimArgs>),
     /// Look at one node.
@@ -37,7 +43,7 @@ enum Command {
         /// Its code, as E0514.
         code: String,
     },
-    /// Show a page of the reference: configuration, sample, api-versions, openapi, states.
+    /// Show a page of the reference: configuration, sample, api-versions, openapi, policy, states.
     Reference {
         /// Its name.
         page: pages::Page,
@@ -63,6 +69,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve { config } => serve(config.as_deref()),
+        Command::Policy { config } => say(&server::rules(&Config::load(config.as_deref())?)?.page()),
         Command::Sim(arguments) => simulate(&arguments),
         Command::Node(NodeCommand::Explain(arguments)) => say(&explain::run(&arguments)?),
         Command::Explain { code } => say(error_pages::page(&code)?),

@@ -15,6 +15,8 @@ pub(crate) enum Page {
     ApiVersions,
     /// The API as an OpenAPI document.
     Openapi,
+    /// Every rule at its default.
+    Policy,
     /// The states of a node and what leads from one to the next.
     States,
 }
@@ -27,6 +29,7 @@ impl Page {
             Self::Sample => server::config::sample(),
             Self::ApiVersions => microversion::history_page(),
             Self::Openapi => api::openapi_text().to_owned(),
+            Self::Policy => policy::Policy::defaults(policy::Settings::default()).page(),
             Self::States => states(),
         }
     }

@@ -12,6 +12,7 @@ const PAGES: &[(&str, &str)] = &[
     ("sample", "docs/reference/wrought.toml"),
     ("api-versions", "docs/reference/api-versions.md"),
     ("openapi", "docs/reference/openapi.json"),
+    ("policy", "docs/reference/policy.yaml"),
     ("states", "docs/reference/states.md"),
 ];
 

@@ -61,6 +61,9 @@ const WHEELS: &[&str] = &[
     "typos",
 ];
 
+/// A stock Keystone, against which tokens are tested: apart, since its dependencies are many.
+const KEYSTONE_WHEELS: &[&str] = &["keystone==30.0.0", "waitress==3.0.2"];
+
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -68,7 +71,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(crate) fn ensure(lab: &LabDir) -> Result<()> {
     let all: Vec<&str> = QEMU.iter().chain(PACKAGES).copied().collect();
     ensure_packages(&all)?;
-    ensure_venv(&lab.venv(), WHEELS)
+    ensure_venv(&lab.venv(), WHEELS)?;
+    ensure_venv(&lab.root().join("keystone-venv"), KEYSTONE_WHEELS)
 }
 
 /// Installs those Debian packages that are missing.

@@ -20,14 +20,14 @@ const DEADLINE: Duration = Duration::from_mins(2);
     clippy::disallowed_methods,
     reason = "where the lab is, is said by the environment; only tests ask here"
 )]
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let lab = std::env::var("WROUGHT_LAB").unwrap_or_else(|_| "/var/tmp/wrought-lab".to_owned());
     let path = Path::new(&lab).join("venv/bin").join(name);
     assert!(path.exists(), "{} is missing: run `cargo xtask setup`", path.display());
     path
 }
 
-async fn start(site: &Site) -> String {
+pub(crate) async fn start(site: &Site) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = site.router.clone();

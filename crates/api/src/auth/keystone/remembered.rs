@@ -1,0 +1,111 @@
+//! What Keystone said of tokens, for a while. Tokens are kept as salted hashes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::Timestamp;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::token::Token;
+
+/// A bounded memory of answers.
+pub(super) struct Remembered {
+    salt: [u8; 16],
+    max: usize,
+    answers: Mutex<HashMap<[u8; 32], Answer>>,
+}
+
+struct Answer {
+    /// Nothing, when Keystone does not know the token.
+    token: Option<Arc<Token>>,
+    until: Timestamp,
+}
+
+impl std::fmt::Debug for Remembered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remembered").field("max", &self.max).finish_non_exhaustive()
+    }
+}
+
+impl Remembered {
+    /// Remembers up to `max` answers.
+    pub(super) fn new(max: usize) -> Self {
+        Self { salt: *Uuid::new_v4().as_bytes(), max, answers: Mutex::default() }
+    }
+
+    /// What is known of a token now: `Some(None)` when it is known to be no good.
+    pub(super) fn get(&self, token: &str, allow_expired: bool, now: Timestamp) -> Option<Option<Arc<Token>>> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = answers.get(&self.key(token)).filter(|answer| answer.until > now)?;
+        match &answer.token {
+            Some(token) if allow_expired || token.expires_at > now => Some(Some(Arc::clone(token))),
+            // It was good for somebody else, or may yet be for this one.
+            Some(_) if !allow_expired => Some(None),
+            None if !allow_expired => Some(None),
+            _ => None,
+        }
+    }
+
+    /// Remembers an answer; the ones that end first go when there are too many.
+    pub(super) fn put(&self, token: &str, answer: Option<Arc<Token>>, until: Timestamp, now: Timestamp) {
+        let key = self.key(token);
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= self.max && !answers.contains_key(&key) {
+            answers.retain(|_, answer| answer.until > now);
+        }
+        if answers.len() >= self.max && !answers.contains_key(&key) {
+            let mut ends: Vec<Timestamp> = answers.values().map(|answer| answer.until).collect();
+            let (_, middle, _) = ends.select_nth_unstable(self.max / 2);
+            let middle = *middle;
+            answers.retain(|_, answer| answer.until > middle);
+        }
+        answers.insert(key, Answer { token: answer, until });
+    }
+
+    fn key(&self, token: &str) -> [u8; 32] {
+        Sha256::new().chain_update(self.salt).chain_update(token).finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use policy::Caller;
+
+    use super::*;
+
+    fn token(expires_at: Timestamp) -> Arc<Token> {
+        Arc::new(Token { caller: Caller::default(), expires_at })
+    }
+
+    #[test]
+    fn answers_end() {
+        let memory = Remembered::new(8);
+        let now = Timestamp::from_micros(0);
+        let later = |seconds| now.plus(Duration::from_secs(seconds));
+        memory.put("good", Some(token(later(100))), later(300), now);
+        memory.put("bad", None, later(10), now);
+        assert!(memory.get("good", false, later(99)).unwrap().is_some());
+        assert!(memory.get("good", false, later(100)).unwrap().is_none(), "it expired");
+        assert!(memory.get("good", true, later(200)).unwrap().is_some(), "a service passes it on");
+        assert!(memory.get("good", true, later(300)).is_none(), "asked again");
+        assert!(memory.get("bad", false, later(9)).unwrap().is_none());
+        assert!(memory.get("bad", true, later(9)).is_none(), "asked again for a service");
+        assert!(memory.get("bad", false, later(10)).is_none());
+        assert!(memory.get("other", false, now).is_none());
+    }
+
+    #[test]
+    fn there_is_room_for_the_newest() {
+        let memory = Remembered::new(8);
+        let now = Timestamp::from_micros(0);
+        for number in 0_u64..100 {
+            let until = now.plus(Duration::from_secs(1 + number));
+            memory.put(&number.to_string(), Some(token(until)), until, now);
+            assert!(memory.answers.lock().unwrap().len() <= 8);
+            assert!(memory.get(&number.to_string(), false, now).is_some());
+        }
+    }
+}
