@@ -103,7 +103,8 @@ pub(crate) fn watch(
 }
 
 async fn follow(path: PathBuf, settings: Settings, rules: Arc<ArcSwap<Policy>>) {
-    let mut seen = state(&path).await;
+    // The first look reads it in any case: it may have changed since the start did.
+    let mut seen = None;
     loop {
         tokio::time::sleep(LOOK).await;
         let now = state(&path).await;
