@@ -264,7 +264,6 @@ mod tests {
     const LATER: &[&str] = &[
         "baremetal:allocation:create_pre_rbac",
         "baremetal:driver:ipa_continue_inspection",
-        "baremetal:runbook:use",
     ];
 
     #[test]

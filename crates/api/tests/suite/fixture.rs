@@ -27,7 +27,7 @@ pub(crate) struct Site {
     pub(crate) router: Router,
     /// The rules in force.
     pub(crate) policy: Arc<ArcSwap<Policy>>,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 /// An answer, read whole.
@@ -80,7 +80,18 @@ impl Site {
         rules: &str,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let db = Db::open(&db::Options::new(DatabaseUrl::sqlite(dir.path().join("site.db")))).await.unwrap();
+        let url = DatabaseUrl::sqlite(dir.path().join("site.db"));
+        Self { _dir: Some(dir), ..Self::at(url, options, auth, rules).await }
+    }
+
+    /// The same on a store that is there already.
+    pub(crate) async fn at(
+        url: DatabaseUrl,
+        options: Options,
+        auth: impl FnOnce(&Db) -> Arc<dyn Authenticator>,
+        rules: &str,
+    ) -> Self {
+        let db = Db::open(&db::Options::new(url)).await.unwrap();
         let registration = Registration {
             hostname: HOST.to_owned(),
             conductor_group: String::new(),
@@ -96,7 +107,7 @@ impl Site {
             policy: Arc::clone(&policy),
             options,
         };
-        Self { db, conductors, router: router(state), policy, _dir: dir }
+        Self { db, conductors, router: router(state), policy, _dir: None }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

@@ -14,6 +14,7 @@ mod events;
 mod failures;
 mod fields;
 mod fixture;
+mod foreign_rows;
 mod keystone;
 mod limits;
 mod lists;
@@ -24,6 +25,9 @@ mod parts;
 mod patches;
 mod plans;
 mod policies;
+#[path = "../../../db/tests/suite/server.rs"]
+#[allow(dead_code, reason = "the store's own tests ask more of it")]
+mod postgres_server;
 mod portgroups;
 mod ports;
 mod random;
