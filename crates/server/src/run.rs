@@ -177,7 +177,6 @@ async fn start_conductor(
         },
         step_priorities,
         hears: site::hears(config),
-        project_admin_can_manage_own_nodes: config.policy.project_admin_can_manage_own_nodes,
         ..conductor::Options::default()
     };
     Conductor::start(db.clone(), registry, options).await.context("cannot start the conductor")
