@@ -25,9 +25,10 @@ async fn sample(site: &Site, row: &Enforced) -> (String, Value) {
         let node = site.node(|_| ()).await;
         return (format!("{}?node={}", row.path, node.uuid), Value::Null);
     }
-    if row.path.ends_with("/vendor_passthru") {
-        let (path, body) = contract::request(site, row.method, row.path, NEWEST).await;
-        return (format!("{path}?method=m"), body);
+    if row.path.contains("/vendor_passthru") {
+        let (path, _) = contract::request(site, row.method, row.path, NEWEST).await;
+        let in_query = if row.path.ends_with("/vendor_passthru") { "?method=m" } else { "" };
+        return (path + in_query, json!({}));
     }
     if row.path == "/v1/events/stream" {
         return (row.path.to_owned(), Value::Null);
