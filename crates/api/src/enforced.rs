@@ -261,10 +261,8 @@ mod tests {
     }
 
     /// Rules whose routes are not there yet.
-    const LATER: &[&str] = &[
-        "baremetal:allocation:create_pre_rbac",
-        "baremetal:driver:ipa_continue_inspection",
-    ];
+    const LATER: &[&str] =
+        &["baremetal:allocation:create_pre_rbac", "baremetal:driver:ipa_continue_inspection"];
 
     #[test]
     fn every_rule_is_enforced_by_some_route() {

@@ -8,9 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use db::{DatabaseUrl, Db};
-use model::{
-    Chassis, Node, PlannedStep, Port, Portgroup, Runbook, Timestamp, VolumeConnector, VolumeTarget,
-};
+use model::{Chassis, Node, PlannedStep, Port, Portgroup, Runbook, Timestamp, VolumeConnector, VolumeTarget};
 use policy::Caller;
 use serde_json::Value;
 
@@ -63,14 +61,8 @@ struct World {
 
 fn callers() -> Vec<Caller> {
     let mut callers = vec![caller(None, &["admin", "manager", "member", "reader"])];
-    let roles: [&[&str]; 6] = [
-        &[],
-        &["reader"],
-        &["member"],
-        &["reader", "member", "manager", "admin"],
-        &["service"],
-        &["other"],
-    ];
+    let roles: [&[&str]; 6] =
+        [&[], &["reader"], &["member"], &["reader", "member", "manager", "admin"], &["service"], &["other"]];
     for roles in roles {
         callers.push(caller(None, roles));
         for project in PROJECTS {
@@ -270,7 +262,8 @@ fn filters(world: &World, key: &str, is_alone: bool, dice: &mut Dice) -> Vec<(&'
         // One of these at a time.
         "ports" if is_alone => {
             let address = dice.one(&world.addresses).clone();
-            let one = [("node", node), ("portgroup", portgroup), ("shard", "s".to_owned()), ("address", address)];
+            let one =
+                [("node", node), ("portgroup", portgroup), ("shard", "s".to_owned()), ("address", address)];
             return if chance == 0 { Vec::new() } else { vec![dice.one(&one).clone()] };
         }
         "ports" => vec![("description_contains", "word".to_owned())],

@@ -25,11 +25,11 @@ mod parts;
 mod patches;
 mod plans;
 mod policies;
+mod portgroups;
+mod ports;
 #[path = "../../../db/tests/suite/server.rs"]
 #[allow(dead_code, reason = "the store's own tests ask more of it")]
 mod postgres_server;
-mod portgroups;
-mod ports;
 mod random;
 mod refusals;
 mod releases;
