@@ -57,6 +57,8 @@ def copy(connection, table, row, **changes):
 
 
 first = fields(0)
+# Whoever does not log in is no administrator of other projects; owners are set below.
+owner = first.pop("owner")
 post("/v1/nodes", {
     **first, "driver": "fake-hardware", "resource_class": "baremetal.large", "network_interface": "noop",
     "storage_interface": "noop",
@@ -68,12 +70,12 @@ for second in (0, 1):
 with sqlite3.connect(database, timeout=60) as connection:
     connection.row_factory = sqlite3.Row
     # As a node that was provided is; the first one is made so before it is copied.
-    connection.execute("UPDATE nodes SET provision_state = 'available', power_state = 'power on', "
-                       "driver_internal_info = ?", (json.dumps({"last_power_state_change": "2026-11-22T10:00:00.000000"}),))
+    internal = json.dumps({"last_power_state_change": "2026-11-22T10:00:00.000000"})
+    connection.execute("UPDATE nodes SET provision_state = 'available', power_state = 'power on', owner = ?, "
+                       "driver_internal_info = ?", (owner, internal))
     node = dict(connection.execute("SELECT * FROM nodes").fetchone())
     port = dict(connection.execute("SELECT * FROM ports LIMIT 1").fetchone())
     traits = ("CUSTOM_GPU", "HW_CPU_X86_VMX")
-    version = connection.execute("SELECT version FROM nodes").fetchone()[0]
 
     def add_traits(node_id):
         for trait in traits:

@@ -26,7 +26,7 @@ pub(crate) const FIELDS: &[Row] =
             w.opt_text(n.allocation_uuid.as_deref());
         }),
         Row::new("automated_clean", Json::Flag.or_null(), 47, "null", |n, _, w| {
-            w.opt_flag(n.automated_clean)
+            w.opt_flag(n.automated_clean);
         })
         .writable(47, 47, |n, v, _| {
             n.automated_clean = flag(&v);
@@ -91,7 +91,7 @@ pub(crate) const FIELDS: &[Row] =
         }),
         Row::new("deploy_step", Json::Object.only(), 44, "{}", |n, _, w| w.object(&n.deploy_step)),
         Row::new("description", Json::Text.or_null(), 51, "null", |n, _, w| {
-            w.opt_text(n.description.as_deref())
+            w.opt_text(n.description.as_deref());
         })
         .writable(51, 51, |n, v, _| {
             n.description = text_up_to("/description", v, 4096)?;
@@ -334,7 +334,7 @@ pub(crate) const FIELDS: &[Row] =
             w.opt_text(n.target_provision_state.map(ProvisionState::as_str));
         }),
         Row::new("target_raid_config", Json::Object.only(), 12, "{}", |n, _, w| {
-            w.object(&n.target_raid_config)
+            w.object(&n.target_raid_config);
         }),
         Row::new("traits", Json::Texts.only(), 37, "[]", |n, _, w| {
             w.texts(n.traits.iter().map(model::Trait::as_str));

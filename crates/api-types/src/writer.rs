@@ -179,7 +179,8 @@ impl Writer {
 
 /// Whether a string needs no escapes. Looks at every byte, whatever it finds: without branches it looks at many at once.
 fn is_plain(text: &[u8]) -> bool {
-    text.iter().fold(true, |plain, byte| plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\'))
+    let special = |byte: &u8| u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
+    text.iter().fold(0, |found, byte| found | special(byte)) == 0
 }
 
 /// The Gregorian date of a day counted from 1970-01-01: year, month, day.

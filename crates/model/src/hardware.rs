@@ -62,7 +62,7 @@ impl fmt::Display for InterfaceKind {
 
 /// The implementation chosen for each interface of a node, in the order of [`InterfaceKind::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct InterfaceSet([Option<Box<str>>; InterfaceKind::ALL.len()]);
+pub struct InterfaceSet(Box<[Option<Box<str>>; InterfaceKind::ALL.len()]>);
 
 impl InterfaceSet {
     /// The implementation of `kind`.

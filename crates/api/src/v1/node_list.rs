@@ -28,7 +28,7 @@ async fn answer(request: Request, detail: bool) -> Answer {
     }
     let state = Arc::clone(&request.state);
     let listing = Listing::new(request, (&NODE, "nodes"), page)?;
-    let listing = state.db.fold_nodes(&query, listing, |listing, nodes| add(listing, nodes)).await?;
+    let listing = state.db.fold_nodes(&query, listing, add).await?;
     // An instance has one node at most.
     Ok(listing.finish(query.filter.instance_uuid.is_none()))
 }
