@@ -12,8 +12,7 @@ use crate::fixture::{Answer, NEWEST, Site};
 const TABLE: &str = include_str!("../../../../contract/errors.tsv");
 
 /// Failures that are about who calls; they need other sites.
-const ELSEWHERE: [(&str, &str); 4] = [
-    ("RAID that the driver lacks", "server/tests/hardware/raid.rs"),
+const ELSEWHERE: [(&str, &str); 3] = [
     ("unauthenticated", "auth::only_the_right_password_is_let_in"),
     ("policy denies a visible object", "auth::policies_can_be_plugged_in"),
     ("policy denies reading", "auth::policies_can_be_plugged_in"),
@@ -120,6 +119,7 @@ instance_uuid used | 115 | PATCH /v1/nodes/free | [{"op": "add", "path": "/insta
 instance_uuid already set | 115 | PATCH /v1/nodes/taken | [{"op": "add", "path": "/instance_uuid", "value": "2be26c0b-03f2-4d2e-ae87-c02d7f33c123"}]
 duplicate name | 115 | POST /v1/nodes | {"driver": "fake-hardware", "name": "free"}
 duplicate MAC | 115 | POST /v1/ports | {"node_ident": "free", "address": "52:54:00:00:00:01"}
+RAID that the driver lacks | 115 | PUT /v1/nodes/plain/states/raid | {}
 PATCH add or replace without value | 115 | PATCH /v1/nodes/free | [{"op": "add", "path": "/extra/a"}]
 unknown name in fields of a list of nodes | 115 | GET /v1/nodes?fields=bogus | null
 unknown name in fields of a list of nodes | 115 | GET /v1/nodes?fields=uuid,bogus | null
@@ -213,13 +213,6 @@ async fn conductors(site: &Site) -> Vec<&'static str> {
             "GET",
             "/v1/nodes/free/management/boot_device",
             Value::Null,
-        ),
-        (
-            "RAID that the driver lacks",
-            RequestError::Unsupported(text()),
-            "PUT",
-            "/v1/nodes/plain/states/raid",
-            json!({}),
         ),
         (
             "vif without a free port",

@@ -21,14 +21,14 @@ const SDK_LIFE: &str = include_str!("openstacksdk_life.py");
     clippy::disallowed_methods,
     reason = "where the lab is, is said by the environment; only tests ask here"
 )]
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let lab = std::env::var("WROUGHT_LAB").unwrap_or_else(|_| "/var/tmp/wrought-lab".to_owned());
     let path = Path::new(&lab).join("venv/bin").join(name);
     assert!(path.exists(), "{} is missing: run `cargo xtask setup`", path.display());
     path
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}\n{}", output.stdout_text(), output.stderr_text())
 }
 

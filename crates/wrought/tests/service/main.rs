@@ -6,9 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod bad_input;
+mod client_suites;
 mod clients;
 mod crash;
 mod events;
+mod go_clients;
 mod graceful;
 mod lives;
 mod observe;
