@@ -68,14 +68,14 @@ impl Scope {
 
     /// What this does not show.
     #[must_use]
-    pub fn not(self) -> Self {
+    pub fn inverse(self) -> Self {
         match self {
             Self::All => Self::Nothing,
             Self::Nothing => Self::All,
             Self::Has(stake, project) => Self::HasNot(stake, project),
             Self::HasNot(stake, project) => Self::Has(stake, project),
-            Self::Every(parts) => parts.into_iter().map(Self::not).fold(Self::Nothing, Self::or),
-            Self::Any(parts) => parts.into_iter().map(Self::not).fold(Self::All, Self::and),
+            Self::Every(parts) => parts.into_iter().map(Self::inverse).fold(Self::Nothing, Self::or),
+            Self::Any(parts) => parts.into_iter().map(Self::inverse).fold(Self::All, Self::and),
         }
     }
 
@@ -131,8 +131,8 @@ mod tests {
                         let or = one.clone().or(other.clone());
                         assert_eq!(and.admits(owner, lessee), left && right, "{one:?} and {other:?}");
                         assert_eq!(or.admits(owner, lessee), left || right, "{one:?} or {other:?}");
-                        assert_eq!(and.not().admits(owner, lessee), !(left && right));
-                        assert_eq!(or.not().admits(owner, lessee), !(left || right));
+                        assert_eq!(and.inverse().admits(owner, lessee), !(left && right));
+                        assert_eq!(or.inverse().admits(owner, lessee), !(left || right));
                     }
                 }
             }

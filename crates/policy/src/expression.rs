@@ -58,7 +58,7 @@ impl Expression {
                     }
                 }
             },
-            Self::Not(part) => below(part).not(),
+            Self::Not(part) => below(part).inverse(),
             Self::All(parts) => parts.iter().map(below).fold(Scope::All, Scope::and),
             Self::Any(parts) => parts.iter().map(below).fold(Scope::Nothing, Scope::or),
         }

@@ -28,14 +28,15 @@ fn write_rule(page: &mut String, rule: &Effective) -> std::fmt::Result {
         let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
         writeln!(page, "# For tokens of: {}", words.join(", "))?;
     }
-    match (rule.origin, rule.row) {
-        (Origin::Default, _) => {}
+    let place = match (rule.origin, rule.row) {
+        (Origin::Default, _) => String::new(),
         (Origin::File { line }, Some(row)) => {
-            writeln!(page, "# Line {line} of the file; by default {:?}", row.check)?
+            format!("# Line {line} of the file; by default {:?}\n", row.check)
         }
-        (Origin::File { line }, None) => writeln!(page, "# Line {line} of the file")?,
-        (Origin::OlderName { line, name }, _) => writeln!(page, "# Line {line} of the file, as {name:?}")?,
-    }
+        (Origin::File { line }, None) => format!("# Line {line} of the file\n"),
+        (Origin::OlderName { line, name }, _) => format!("# Line {line} of the file, as {name:?}\n"),
+    };
+    page.push_str(&place);
     writeln!(page, "\"{}\": \"{}\"", escaped(&rule.name), escaped(&rule.check))
 }
 

@@ -165,7 +165,7 @@ struct Parser<'t> {
     depth: usize,
 }
 
-impl<'t> Parser<'t> {
+impl Parser<'_> {
     fn take_if(&mut self, token: &Token<'_>) -> bool {
         let there = self.tokens.first() == Some(token);
         if there {

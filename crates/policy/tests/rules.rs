@@ -113,7 +113,7 @@ fn objects_become_formulas() {
     assert_eq!(check("role:admin and project_id:%(node.owner)s", &ada), Scope::Nothing);
     assert_eq!(check("role:member and project_id:%(node.owner)s", &ada), owner("p"));
     assert_eq!(check("project_id:%(node.owner)s or project_id:%(node.lessee)s", &ada), Scope::project("p"));
-    assert_eq!(check("not project_id:%(node.owner)s", &ada), owner("p").not());
+    assert_eq!(check("not project_id:%(node.owner)s", &ada), owner("p").inverse());
     assert_eq!(check("'q':%(node.owner)s", &ada), owner("q"));
     assert_eq!(check("'tenant-q':tenant-%(node.owner)s", &ada), owner("q"));
     assert_eq!(check("roles:%(node.owner)s", &ada), owner("member"));

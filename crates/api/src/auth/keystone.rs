@@ -16,7 +16,7 @@ use policy::{Caller, ServiceCaller};
 use tokio::sync::Semaphore;
 
 use self::client::{AskError, Client};
-use self::remembered::Remembered;
+use self::remembered::{Known, Remembered};
 use self::token::Token;
 use super::{Authenticator, Refusal};
 
@@ -149,14 +149,17 @@ impl Keystone {
         if token.is_empty() || token.len() > MAX_TOKEN || !token.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(Refused::Token);
         }
-        let known = || self.remembered.get(token, allow_expired, Timestamp::now());
+        let known = || match self.remembered.get(token, allow_expired, Timestamp::now())? {
+            Known::Good(token) => Some(Ok(token)),
+            Known::Bad => Some(Err(Refused::Token)),
+        };
         if let Some(answer) = known() {
-            return answer.ok_or(Refused::Token);
+            return answer;
         }
         let _turn = self.turns.acquire().await;
         // Others may have asked about the same token meanwhile.
         if let Some(answer) = known() {
-            return answer.ok_or(Refused::Token);
+            return answer;
         }
         match self.client.ask(token, allow_expired).await {
             Ok(answer) => {

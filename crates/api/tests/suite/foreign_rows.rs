@@ -144,7 +144,7 @@ fn random_node(world: &World, number: usize, dice: &mut Dice) -> Node {
     node.lessee = dice.project();
     node.maintenance = dice.below(2) == 0;
     node.resource_class = Some((*dice.one(&["gold", "iron"])).to_owned());
-    node.conductor_group = (*dice.one(&["", "g"])).to_owned();
+    (*dice.one(&["", "g"])).clone_into(&mut node.conductor_group);
     node.shard = (dice.below(2) == 0).then(|| "s".to_owned());
     node.description = (dice.below(2) == 0).then(|| "Words".to_owned());
     node.instance_uuid = (dice.below(3) == 0).then(|| uuid::Uuid::new_v4().to_string());

@@ -113,7 +113,7 @@ fn in_system() -> Value {
 async fn tokens_of_a_stock_keystone() {
     let keystone = StockKeystone::start().await;
     let people = populate(&keystone).await;
-    let site = site_of(&keystone.url, password("secret"), Duration::from_secs(300)).await;
+    let site = site_of(&keystone.url, password("secret"), Duration::from_mins(5)).await;
     for (name, owner) in [("alpha-1", &people.alpha), ("beta-1", &people.beta)] {
         let node =
             site.node(|node| (node.name, node.owner) = (Some(name.to_owned()), Some(owner.clone()))).await;

@@ -26,7 +26,7 @@ async fn sample(site: &Site, row: &Enforced) -> (String, Value) {
         return (format!("{}?node={}", row.path, node.uuid), Value::Null);
     }
     if row.path.contains("/vendor_passthru") {
-        let (path, _) = contract::request(site, row.method, row.path, NEWEST).await;
+        let (path, _) = Box::pin(contract::request(site, row.method, row.path, NEWEST)).await;
         let in_query = if row.path.ends_with("/vendor_passthru") { "?method=m" } else { "" };
         return (path + in_query, json!({}));
     }
@@ -38,7 +38,7 @@ async fn sample(site: &Site, row: &Enforced) -> (String, Value) {
             json!({"agent_token": "t", "command": "c", "phase": "p", "bytes_done": 1, "bytes_total": null});
         return (row.path.replace("{node_uuid}", &model::NodeUuid::random().to_string()), report);
     }
-    contract::request(site, row.method, row.path, NEWEST).await
+    Box::pin(contract::request(site, row.method, row.path, NEWEST)).await
 }
 
 /// Sends what the route takes, once all is made ready that it needs.
@@ -165,7 +165,8 @@ async fn owners_and_publicity_of_runbooks_have_rules_of_their_own() {
     ] {
         for allowed in [vec!["baremetal:runbook:get"], vec!["baremetal:runbook:get", rule]] {
             site.policy.store(Arc::new(rules_of("")));
-            let (path, _) = contract::request(&site, "PATCH", "/v1/runbooks/{runbook_ident}", NEWEST).await;
+            let (path, _) =
+                Box::pin(contract::request(&site, "PATCH", "/v1/runbooks/{runbook_ident}", NEWEST)).await;
             site.policy.store(Arc::new(rules_of(&only(&allowed))));
             let body = json!([{"op": "add", "path": format!("/{field}"), "value": value}]);
             let answer = site.patch(&path, body).await;

@@ -16,6 +16,15 @@ pub(super) struct Remembered {
     answers: Mutex<HashMap<[u8; 32], Answer>>,
 }
 
+/// What is known of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It is good.
+    Good(Arc<Token>),
+    /// It is not.
+    Bad,
+}
+
 struct Answer {
     /// Nothing, when Keystone does not know the token.
     token: Option<Arc<Token>>,
@@ -34,16 +43,14 @@ impl Remembered {
         Self { salt: *Uuid::new_v4().as_bytes(), max, answers: Mutex::default() }
     }
 
-    /// What is known of a token now: `Some(None)` when it is known to be no good.
-    pub(super) fn get(&self, token: &str, allow_expired: bool, now: Timestamp) -> Option<Option<Arc<Token>>> {
+    /// What is known of a token now.
+    pub(super) fn get(&self, token: &str, allow_expired: bool, now: Timestamp) -> Option<Known> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = answers.get(&self.key(token)).filter(|answer| answer.until > now)?;
         match &answer.token {
-            Some(token) if allow_expired || token.expires_at > now => Some(Some(Arc::clone(token))),
-            // It was good for somebody else, or may yet be for this one.
-            Some(_) if !allow_expired => Some(None),
-            None if !allow_expired => Some(None),
-            _ => None,
+            Some(token) if allow_expired || token.expires_at > now => Some(Known::Good(Arc::clone(token))),
+            // What is no good for a caller may be good for a service that passes it on.
+            _ => (!allow_expired).then_some(Known::Bad),
         }
     }
 
@@ -87,11 +94,12 @@ mod tests {
         let later = |seconds| now.plus(Duration::from_secs(seconds));
         memory.put("good", Some(token(later(100))), later(300), now);
         memory.put("bad", None, later(10), now);
-        assert!(memory.get("good", false, later(99)).unwrap().is_some());
-        assert!(memory.get("good", false, later(100)).unwrap().is_none(), "it expired");
-        assert!(memory.get("good", true, later(200)).unwrap().is_some(), "a service passes it on");
+        let good = Some(Known::Good(token(later(100))));
+        assert_eq!(memory.get("good", false, later(99)), good);
+        assert_eq!(memory.get("good", false, later(100)), Some(Known::Bad), "it expired");
+        assert_eq!(memory.get("good", true, later(200)), good, "a service passes it on");
         assert!(memory.get("good", true, later(300)).is_none(), "asked again");
-        assert!(memory.get("bad", false, later(9)).unwrap().is_none());
+        assert_eq!(memory.get("bad", false, later(9)), Some(Known::Bad));
         assert!(memory.get("bad", true, later(9)).is_none(), "asked again for a service");
         assert!(memory.get("bad", false, later(10)).is_none());
         assert!(memory.get("other", false, now).is_none());
