@@ -90,7 +90,11 @@ pub(crate) async fn request(site: &Site, method: &str, route: &str, minor: u16) 
         .replace("{indicator}", "led@system")
         .replace("{method}", "method");
     path = parts::in_path(site, route, &node, path).await;
-    if route.ends_with("{setting_name}") {
+    if route.ends_with("/firmware") {
+        let bmc = model::FirmwareComponent::new("bmc", Some("1".to_owned()), Timestamp::now());
+        site.db.note_firmware(node.uuid, vec![bmc]).await.unwrap();
+    }
+    if route.contains("/bios") {
         let setting = BiosSetting::new("Boot", Some("uefi".to_owned()), Timestamp::now());
         site.db.put_bios_settings(node.uuid, vec![setting]).await.unwrap();
     }

@@ -10,6 +10,8 @@ mod clients;
 mod conductors;
 mod conductors_hardware;
 mod contract;
+#[path = "../../fuzz/entries.rs"]
+mod entries;
 mod events;
 mod failures;
 mod fields;

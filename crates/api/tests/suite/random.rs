@@ -202,3 +202,34 @@ fn random_requests() {
         panic!("{error}");
     }
 }
+
+/// Bytes as fuzzing has them: some are almost requests.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let path = prop_oneof![
+        Just("nodes".to_owned()),
+        Just("nodes/n".to_owned()),
+        Just("nodes/n/states/provision".to_owned()),
+        (key(), text()).prop_map(|(name, value)| format!("nodes?{name}={value}")),
+        any::<String>(),
+    ];
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..64),
+        (any::<u8>(), any::<u8>(), path, body()).prop_map(|(method, minor, path, body)| {
+            [&[method, minor], path.as_bytes(), &[0], body.as_bytes()].concat()
+        }),
+        (any::<u8>(), body()).prop_map(|(minor, body)| [&[minor], body.as_bytes()].concat()),
+    ]
+}
+
+#[test]
+fn what_fuzzing_calls() {
+    let mut runner = TestRunner::new(Config { cases: 1000, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&bytes(), |bytes| {
+        crate::entries::request(&bytes);
+        crate::entries::body(&bytes);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}

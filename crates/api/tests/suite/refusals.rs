@@ -119,7 +119,6 @@ instance_uuid used | 115 | PATCH /v1/nodes/free | [{"op": "add", "path": "/insta
 instance_uuid already set | 115 | PATCH /v1/nodes/taken | [{"op": "add", "path": "/instance_uuid", "value": "2be26c0b-03f2-4d2e-ae87-c02d7f33c123"}]
 duplicate name | 115 | POST /v1/nodes | {"driver": "fake-hardware", "name": "free"}
 duplicate MAC | 115 | POST /v1/ports | {"node_ident": "free", "address": "52:54:00:00:00:01"}
-RAID that the driver lacks | 115 | PUT /v1/nodes/plain/states/raid | {}
 PATCH add or replace without value | 115 | PATCH /v1/nodes/free | [{"op": "add", "path": "/extra/a"}]
 unknown name in fields of a list of nodes | 115 | GET /v1/nodes?fields=bogus | null
 unknown name in fields of a list of nodes | 115 | GET /v1/nodes?fields=uuid,bogus | null
@@ -213,6 +212,13 @@ async fn conductors(site: &Site) -> Vec<&'static str> {
             "GET",
             "/v1/nodes/free/management/boot_device",
             Value::Null,
+        ),
+        (
+            "RAID that the driver lacks",
+            RequestError::Unsupported(text()),
+            "PUT",
+            "/v1/nodes/plain/states/raid",
+            json!({}),
         ),
         (
             "vif without a free port",

@@ -92,8 +92,14 @@ async fn replies_differ_by_the_rows_of_the_release() {
     for (method, path, operation) in operations(&document) {
         let Some((resource, key)) = resource(operation).filter(|_| method == "GET") else { continue };
         let mut url = contract::request(&site, "GET", &path, NEWEST).await.0;
-        if key.is_some() && operation["parameters"].to_string().contains("\"limit\"") {
+        let params = operation["parameters"].to_string();
+        if params.contains("\"limit\"") {
             url.push_str("?limit=1");
+        }
+        // A list that is not paged is short: it is asked for whole objects, from the version on that knows how.
+        let whole = key.is_some() && params.contains("\"detail\"") && !url.contains('?');
+        if whole {
+            url.push_str("?detail=true");
         }
         let mut before: Option<Value> = None;
         for release in RELEASES {
@@ -111,11 +117,16 @@ async fn replies_differ_by_the_rows_of_the_release() {
                     seen.extend(shown.map(|name| (release.minor, resource.clone(), name)));
                     compared += 1;
                 }
+                (None, Some(now)) if whole => {
+                    let item = key.as_ref().map_or(now, |key| &now[key][0]);
+                    let shown = added(release, &resource).into_iter().filter(|name| item.get(name).is_some());
+                    seen.extend(shown.map(|name| (release.minor, resource.clone(), name)));
+                }
                 (None, Some(_)) => {
                     assert!(release.minor == 1 || below.is_some(), "{place} comes unannounced")
                 }
                 (Some(_), None) => panic!("{place} goes: {}", answer.text),
-                (None, None) => assert_eq!(below, None, "{place} is announced: {}", answer.text),
+                (None, None) => assert!(whole || below.is_none(), "{place} is announced: {}", answer.text),
             }
             before = now;
         }
@@ -302,7 +313,7 @@ async fn members_of_bodies_come_with_the_rows_of_the_release() {
 #[test]
 fn the_history_has_every_row() {
     let page = include_str!("../../../../docs/reference/api-versions.md");
-    assert_eq!(page, microversion::history_page(), "run `cargo xtask codegen`");
+    assert!(page == microversion::history_page(), "run `cargo xtask codegen`");
     let contract = include_str!("../../../../contract/microversions.tsv");
     for row in contract.lines().skip(1) {
         let (version, summary) = row.split_once('\t').unwrap();
