@@ -167,6 +167,7 @@ auth = "noauth"
 [conductor]
 hostname = "our-conductor"
 enabled_hardware_types = ["fake-hardware", "ipmi", "redfish"]
+enabled_interfaces = {{ bios = ["fake", "no-bios"], console = ["fake", "no-console"], firmware = ["fake", "no-firmware"], inspect = ["fake", "no-inspect"], raid = ["fake", "no-raid", "agent"], rescue = ["fake", "no-rescue", "agent"], vendor = ["fake", "ipmitool", "no-vendor"] }}
 automated_clean = false
 require_agent_tls = false
 "#,

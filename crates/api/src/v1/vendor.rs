@@ -21,8 +21,8 @@ pub(crate) async fn methods(request: Request) -> Answer {
 
 /// Any method of `/v1/nodes/{node_ident}/vendor_passthru/{method}` and `…/vendor_passthru?method=…`
 pub(crate) async fn call(request: Request) -> Answer {
-    let call = read(&request)?;
     let node = request.node("baremetal:node:vendor_passthru").await?;
+    let call = read(&request)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     request.state.conductors.vendor_call(node.uuid, call).await.map(reply).map_err(ApiError::from)
 }
@@ -38,9 +38,9 @@ pub(crate) async fn driver_methods(request: Request) -> Answer {
 
 /// Any method of `/v1/drivers/{driver_name}/vendor_passthru/{method}` and `…/vendor_passthru?method=…`
 pub(crate) async fn driver_call(request: Request) -> Answer {
-    let call = read(&request)?;
     request.authorise("baremetal:driver:vendor_passthru", None)?;
     let driver = drivers::find(&request)?.name;
+    let call = read(&request)?;
     request.state.conductors.driver_call(driver, call).await.map(reply).map_err(ApiError::from)
 }
 

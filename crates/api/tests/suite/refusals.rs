@@ -12,7 +12,8 @@ use crate::fixture::{Answer, NEWEST, Site};
 const TABLE: &str = include_str!("../../../../contract/errors.tsv");
 
 /// Failures that are about who calls; they need other sites.
-const ELSEWHERE: [(&str, &str); 3] = [
+const ELSEWHERE: [(&str, &str); 4] = [
+    ("RAID that the driver lacks", "server/tests/hardware/raid.rs"),
     ("unauthenticated", "auth::only_the_right_password_is_let_in"),
     ("policy denies a visible object", "auth::policies_can_be_plugged_in"),
     ("policy denies reading", "auth::policies_can_be_plugged_in"),

@@ -35,6 +35,10 @@ fn resource(operation: &Value) -> Option<(String, Option<String>)> {
     if let Some(name) = name(&schema["$ref"]) {
         return Some((name, None));
     }
+    // One setting stands under its name.
+    if let Some(name) = name(&schema["additionalProperties"]["$ref"]) {
+        return Some((name, Some("Boot".to_owned())));
+    }
     let (key, list) = schema["properties"].as_object()?.iter().find(|(key, _)| *key != "next")?;
     Some((name(&list["items"]["$ref"])?, Some(key.clone())))
 }
@@ -60,7 +64,11 @@ fn route(release: &Release, method: &str, path: &str) -> Option<u16> {
 fn taken_back(reply: &Value, release: &Release, resource: &str, key: Option<&str>) -> Value {
     let mut reply = reply.clone();
     let items: Vec<&mut Value> = match key {
-        Some(key) => reply[key].as_array_mut().map(|list| list.iter_mut().collect()).unwrap_or_default(),
+        Some(key) => match &mut reply[key] {
+            Value::Array(list) => list.iter_mut().collect(),
+            Value::Null => Vec::new(),
+            one => vec![one],
+        },
         None => vec![&mut reply],
     };
     for item in items {
@@ -112,7 +120,8 @@ async fn replies_differ_by_the_rows_of_the_release() {
                     let back = taken_back(now, release, &resource, key.as_deref());
                     assert_eq!(&back, before, "{place}");
                     assert_eq!(below, None, "{place} was there before");
-                    let item = key.as_ref().map_or(now, |key| &now[key][0]);
+                    let shown = key.as_ref().map_or(now, |key| &now[key]);
+                    let item = shown.as_array().map_or(shown, |list| list.first().unwrap_or(&Value::Null));
                     let shown = added(release, &resource).into_iter().filter(|name| item.get(name).is_some());
                     seen.extend(shown.map(|name| (release.minor, resource.clone(), name)));
                     compared += 1;

@@ -24,6 +24,7 @@ use super::image::{self, REMEMBERED};
 use crate::Options;
 use crate::agents::Agents;
 use crate::boot::mode::wanted_boot_mode;
+use crate::raid::raid_after;
 
 /// How long installing the boot loader may take.
 const BOOTLOADER_LIMIT: Duration = Duration::from_mins(4);
@@ -316,11 +317,13 @@ fn judge(
         CommandStatus::Running => Ok(AgentReply::Running),
         CommandStatus::Succeeded => {
             let outcome = StepOutcome::from_value(kind, &result.command_result);
-            let ours = outcome.is_none_or(|outcome| {
+            let ours = outcome.as_ref().is_none_or(|outcome| {
                 outcome.step.get("step").and_then(Value::as_str) == Some(step.step.as_str())
                     && outcome.step.get("interface").and_then(Value::as_str) == Some(step.interface.as_str())
             });
-            Ok(if ours { AgentReply::Done(Box::default()) } else { AgentReply::NotFound })
+            let raid = outcome.and_then(|outcome| raid_after(&step.interface, &step.step, &outcome.result));
+            let observed = Observed { raid, ..Observed::default() };
+            Ok(if ours { AgentReply::Done(Box::new(observed)) } else { AgentReply::NotFound })
         }
         CommandStatus::Failed | CommandStatus::CleanVersionMismatch => {
             let text = result.command_error.as_ref().map_or("the agent gave no reason", |error| error.text());
