@@ -303,11 +303,10 @@ mod tests {
         assert_eq!(all[0].interfaces[&K::Raid], ["no-raid", "agent", "fake"], "fakes only for who asks");
         assert!(all[0].properties.contains_key("B1") && all[1].properties.contains_key("ipmi_address"));
         let choice = InterfaceChoice {
-            enabled: BTreeMap::from_iter(
-                listed(K::Vendor, &["no-vendor"])
-                    .into_iter()
-                    .chain(listed(K::Console, &["no-console", "fake"])),
-            ),
+            enabled: listed(K::Vendor, &["no-vendor"])
+                .into_iter()
+                .chain(listed(K::Console, &["no-console", "fake"]))
+                .collect(),
             defaults: BTreeMap::from([(K::Raid, "agent".to_owned()), (K::Bios, "fake".to_owned())]),
         };
         let chosen = offered(&["fake-hardware", "ipmi"], &choice).unwrap();

@@ -48,7 +48,8 @@ impl Site {
             step_priorities: BTreeMap::new(),
         });
         let options = conductor::Options { hostname: "conductor-1".to_owned(), ..Default::default() };
-        let conductor = Arc::new(Conductor::start(db.clone(), registry.unwrap(), options).await.unwrap());
+        let conductor =
+            Arc::new(Box::pin(Conductor::start(db.clone(), registry.unwrap(), options)).await.unwrap());
         let state = ApiState {
             db: db.clone(),
             conductors: Arc::clone(&conductor) as _,
@@ -74,7 +75,7 @@ impl Site {
             .header("host", "api.test:6385")
             .body(body)
             .unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = Box::pin(self.router.clone().oneshot(request)).await.unwrap();
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
@@ -133,7 +134,7 @@ impl Site {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), look).await.unwrap();
+        tokio::time::timeout(Duration::from_mins(1), look).await.unwrap();
     }
 
     /// The stored node behind a path.
@@ -147,7 +148,7 @@ impl Site {
         let before = self.stored(path).await;
         let mut after = before.clone();
         change(&mut after);
-        self.db.update_node(&before, after).await.unwrap();
+        Box::pin(self.db.update_node(&before, after)).await.unwrap();
     }
 
     /// Somebody works on the node for a while.
