@@ -40,7 +40,7 @@ impl Engine {
         for child in children {
             let uuid = child.uuid;
             tracing::info!(parent = %parent.uuid, node = %uuid, step = step.label(), "running on a child");
-            if let Err(error) = self.run_on_child(child, step, list).await {
+            if let Err(error) = Box::pin(self.run_on_child(child, step, list)).await {
                 let text = format!("on child node {uuid}: {}", error.message);
                 return Outcome::Failed(StepError { message: text, ..error });
             }

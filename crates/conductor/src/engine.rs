@@ -158,6 +158,14 @@ impl Engine {
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
+        // Nodes and records are large: whoever waits for a turn should not be.
+        Box::pin(self.turn_in_place(uuid, decision)).await
+    }
+
+    async fn turn_in_place<F>(&self, uuid: NodeUuid, decision: F) -> Result<(Node, Option<Effect>), TurnError>
+    where
+        F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
+    {
         let _gate = self.gates.pass(uuid).await;
         let mut conflicts = 0;
         loop {
