@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 #[expect(clippy::disallowed_methods, reason = "this is how cargo tells a build script where to write")]
-#[expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors").canonicalize()?;
     println!("cargo::rerun-if-changed={}", pages.display());

@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::FutureExt as _;
 use model::{Conductor, FlowId, HistoryUuid, Node, NodeUuid, Port, PortUuid, Secret, Timestamp};
 use tokio::sync::{broadcast, watch};
 
@@ -174,10 +175,10 @@ impl Db {
         }
     }
 
-    async fn write<T: Send + 'static>(
+    fn write<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
-    ) -> Result<T, DbError> {
+    ) -> impl Future<Output = Result<T, DbError>> + Send {
         // What the operation tells of is recorded last: nothing else is waited for while others wait for the events.
         let operation = move |session: &mut dyn Session| {
             let value = operation(session)?;
@@ -185,7 +186,7 @@ impl Db {
             event::add(session, &events)?;
             Ok(value)
         };
-        self.engine.write(operation).await
+        self.engine.write(operation)
     }
 }
 
@@ -202,18 +203,22 @@ impl Engine {
     }
 
     /// Writes, in one transaction.
-    pub(crate) async fn write<T: Send + 'static>(
+    // The operation may be large, and each future around it would hold it once more: so it is on the heap, once.
+    pub(crate) fn write<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
-    ) -> Result<T, DbError> {
+    ) -> impl Future<Output = Result<T, DbError>> + Send {
         let began = tokio::time::Instant::now();
-        let written = match self {
-            Self::Sqlite(engine) => engine.write(operation).await,
-            Self::Postgres(engine) => engine.write(operation).await,
+        let writing = match self {
+            Self::Sqlite(engine) => engine.write(operation).boxed(),
+            Self::Postgres(engine) => engine.write(operation).boxed(),
         };
-        let outcome = if written.is_ok() { "ok" } else { "refused" };
-        crate::measure::WRITES.observe(&[outcome], began.elapsed());
-        written
+        async move {
+            let written = writing.await;
+            let outcome = if written.is_ok() { "ok" } else { "refused" };
+            crate::measure::WRITES.observe(&[outcome], began.elapsed());
+            written
+        }
     }
 }
 

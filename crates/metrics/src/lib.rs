@@ -47,27 +47,27 @@ struct Series<T> {
     name: &'static str,
     help: &'static str,
     labels: &'static [&'static str],
-    series: Mutex<BTreeMap<Vec<String>, Arc<T>>>,
+    known: Mutex<BTreeMap<Vec<String>, Arc<T>>>,
 }
 
 impl<T: Default> Series<T> {
     const fn new(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
-        Self { name, help, labels, series: Mutex::new(BTreeMap::new()) }
+        Self { name, help, labels, known: Mutex::new(BTreeMap::new()) }
     }
 
     fn of(&self, values: &[&str]) -> Arc<T> {
         debug_assert_eq!(values.len(), self.labels.len(), "{}", self.name);
         let mut key: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        if series.len() >= MOST_SERIES && !series.contains_key(&key) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_SERIES && !known.contains_key(&key) {
             key.fill(OTHER.to_owned());
         }
-        Arc::clone(series.entry(key).or_default())
+        Arc::clone(known.entry(key).or_default())
     }
 
     fn all(&self) -> Vec<(Vec<String>, Arc<T>)> {
-        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        series.iter().map(|(key, value)| (key.clone(), Arc::clone(value))).collect()
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().map(|(key, value)| (key.clone(), Arc::clone(value))).collect()
     }
 }
 

@@ -91,12 +91,14 @@ impl DhcpServer {
 
     async fn packet(&mut self, port: Port, bytes: &[u8], from: SocketAddr) {
         let shared = Arc::clone(&self.shared);
-        let mut known = None;
+        let mut asked = Asked::No;
         let outcome = self.machine.handle(self.started.elapsed(), port, bytes, |facts| {
             let host = shared.source.host(MacAddr::new(facts.mac.octets()));
-            admit(&shared, facts, known.insert(host).as_ref())
+            let admission = admit(&shared, facts, host.as_ref());
+            asked = Asked::For(host);
+            admission
         });
-        report(&self.shared, &outcome, known);
+        report(&self.shared, &outcome, asked);
         let Verdict::Reply(reply) = outcome.verdict else { return };
         let to = self.address(&reply, from);
         let socket = match (port, &self.pxe) {
@@ -142,8 +144,14 @@ fn admit(shared: &Shared, facts: &ClientFacts, host: Option<&HostBoot>) -> Admis
     Admission::Serve(Grant { reserved: host.address, host_name: None, boot })
 }
 
-/// Tells the recorder and the address book what a request came to. `known` is the machine, where it was looked up already.
-fn report(shared: &Shared, outcome: &Outcome, known: Option<Option<HostBoot>>) {
+/// Whether the machine was looked up to decide about its request, and what was found.
+enum Asked {
+    No,
+    For(Option<HostBoot>),
+}
+
+/// Tells the recorder and the address book what a request came to.
+fn report(shared: &Shared, outcome: &Outcome, asked: Asked) {
     let Some(facts) = &outcome.client else {
         if let Verdict::Ignored(reason) = &outcome.verdict {
             tracing::trace!(%reason, "a packet on the DHCP port");
@@ -151,7 +159,10 @@ fn report(shared: &Shared, outcome: &Outcome, known: Option<Option<HostBoot>>) {
         return;
     };
     let mac = MacAddr::new(facts.mac.octets());
-    let host = known.unwrap_or_else(|| shared.source.host(mac));
+    let host = match asked {
+        Asked::For(host) => host,
+        Asked::No => shared.source.host(mac),
+    };
     let host = host.as_ref();
     match facts.message {
         MessageType::Discover => shared.record(mac, host, BootEventKind::Discover(asking(facts))),

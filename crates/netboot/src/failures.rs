@@ -126,7 +126,7 @@ impl Site {
         Self { lab, running, stop, ports, relay, client, address: None, directory }
     }
 
-    fn packet(&self, kind: MessageType, mac: MacAddr, (class, architecture): (&str, u16)) -> Packet {
+    fn packet(kind: MessageType, mac: MacAddr, (class, architecture): (&str, u16)) -> Packet {
         let mut packet = Packet::request(7, mac.octets().into());
         packet.giaddr = Ipv4Addr::new(127, 0, 0, 2);
         packet.options.set(code::MESSAGE_TYPE, [kind as u8]);
@@ -150,7 +150,7 @@ impl Site {
     }
 
     async fn discover(&self, who: (&str, u16), ipxe: bool) -> Packet {
-        let mut discover = self.packet(MessageType::Discover, NODE, who);
+        let mut discover = Self::packet(MessageType::Discover, NODE, who);
         if ipxe {
             discover.options.set(code::USER_CLASS, "iPXE");
         }
@@ -161,7 +161,7 @@ impl Site {
     /// DISCOVER to ACK; from then on the machine's packets come from its address.
     async fn lease(&mut self, who: (&str, u16), ipxe: bool) -> Packet {
         let offer = self.discover(who, ipxe).await;
-        let mut request = self.packet(MessageType::Request, NODE, who);
+        let mut request = Self::packet(MessageType::Request, NODE, who);
         if ipxe {
             request.options.set(code::USER_CLASS, "iPXE");
         }
@@ -250,7 +250,7 @@ impl Site {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
+        tokio::time::timeout(Duration::from_mins(1), wait).await.unwrap();
     }
 
     /// Stops the servers and judges what they saw since the machine was switched on.
@@ -303,7 +303,7 @@ async fn nothing_is_heard() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_nobody_knows_is_seen_without_a_node() {
     let site = Site::new().await;
-    let mut discover = site.packet(MessageType::Discover, OTHER, UEFI);
+    let mut discover = Site::packet(MessageType::Discover, OTHER, UEFI);
     discover.options.set(code::MACHINE_ID, [&[0][..], &[0xab; 16]].concat());
     site.send(&discover).await;
     site.until(|kind| matches!(kind, BootEventKind::Unanswered { .. })).await;
@@ -327,7 +327,7 @@ async fn the_offer_is_never_asked_for() {
 async fn another_server_is_faster() {
     let site = Site::new().await;
     let offer = site.discover(UEFI, false).await;
-    let mut request = site.packet(MessageType::Request, NODE, UEFI);
+    let mut request = Site::packet(MessageType::Request, NODE, UEFI);
     request.options.set(code::REQUESTED_ADDRESS, offer.yiaddr.octets());
     request.options.set(code::SERVER_ID, [192, 0, 2, 66]);
     site.send(&request).await;
@@ -338,7 +338,7 @@ async fn another_server_is_faster() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_address_is_free() {
     let site = Site::with(|options| options.pool = None).await;
-    site.send(&site.packet(MessageType::Discover, NODE, UEFI)).await;
+    site.send(&Site::packet(MessageType::Discover, NODE, UEFI)).await;
     site.until(|kind| matches!(kind, BootEventKind::Unanswered { .. })).await;
     site.fails_with(ErrorCode::BootNoAddress, "none is free").await;
 }
@@ -346,7 +346,7 @@ async fn no_address_is_free() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_relays_network_is_not_configured() {
     let site = Site::new().await;
-    let mut discover = site.packet(MessageType::Discover, NODE, UEFI);
+    let mut discover = Site::packet(MessageType::Discover, NODE, UEFI);
     discover.giaddr = Ipv4Addr::new(192, 0, 2, 1);
     site.send(&discover).await;
     site.until(|kind| matches!(kind, BootEventKind::Unanswered { .. })).await;
@@ -357,7 +357,7 @@ async fn the_relays_network_is_not_configured() {
 async fn the_address_is_used_by_another() {
     let mut site = Site::new().await;
     let ack = site.lease(UEFI, false).await;
-    let mut decline = site.packet(MessageType::Decline, NODE, UEFI);
+    let mut decline = Site::packet(MessageType::Decline, NODE, UEFI);
     decline.options.set(code::REQUESTED_ADDRESS, ack.yiaddr.octets());
     decline.options.set(code::SERVER_ID, [127, 0, 0, 1]);
     site.send(&decline).await;

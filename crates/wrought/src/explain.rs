@@ -26,7 +26,7 @@ pub(crate) struct ExplainArgs {
     /// The user, for HTTP basic authentication; without one, none is used.
     #[arg(long, env = "OS_USERNAME")]
     user: Option<String>,
-    /// A file with the password, in its first line. Default: the environment's OS_PASSWORD.
+    /// A file with the password, in its first line. Default: the environment's `OS_PASSWORD`.
     #[arg(long)]
     password_file: Option<PathBuf>,
     /// The password: only by the environment, as arguments are everybody's to see.
