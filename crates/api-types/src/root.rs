@@ -18,6 +18,7 @@ const COLLECTIONS: &[(&str, u16)] = &[
     ("events", 54),
     ("deploy_templates", 55),
     ("shards", 82),
+    ("continue_inspection", 84),
     ("runbooks", 92),
     ("inspection_rules", 96),
 ];

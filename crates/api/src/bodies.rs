@@ -193,6 +193,8 @@ pub(crate) const EVENTS: Schema = Schema::Members(&[needed(
 pub(crate) const LOOKUP: Schema =
     Schema::Members(&[needed("node", Schema::OBJECT), needed("config", Schema::OBJECT)]);
 /// `POST /v1/heartbeat`
+pub(crate) const INSPECTION: Schema = Schema::Open(&[needed("inventory", Schema::OBJECT)]);
+/// `POST heartbeat`
 pub(crate) const HEARTBEAT: Schema = Schema::Members(&[
     needed("callback_url", Schema::TEXT),
     optional("agent_token", Schema::TEXT),

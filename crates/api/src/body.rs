@@ -16,9 +16,16 @@ const MAX_BYTES: usize = 1 << 20;
 /// Bytes of a provision request, which may carry a config drive.
 const MAX_PROVISION_BYTES: usize = 64 << 20;
 
+/// Bytes of what a ramdisk reports, which may carry its logs.
+const MAX_INSPECTION_BYTES: usize = 16 << 20;
+
 /// How many bytes the body of a request to the route `path` may have.
 pub(crate) fn limit_of(path: &str) -> usize {
-    if path.ends_with("/states/provision") { MAX_PROVISION_BYTES } else { MAX_BYTES }
+    match path {
+        "/v1/continue_inspection" => MAX_INSPECTION_BYTES,
+        _ if path.ends_with("/states/provision") => MAX_PROVISION_BYTES,
+        _ => MAX_BYTES,
+    }
 }
 
 /// Reads a body of at most `limit` bytes.

@@ -227,6 +227,7 @@ enforced! {
     GET "/v1/events/stream" "node:list_all" | "node:list";
 
     GET "/v1/lookup" "driver:ipa_lookup";
+    POST "/v1/continue_inspection" "driver:ipa_continue_inspection";
     POST "/v1/heartbeat/{node_ident}" "node:ipa_heartbeat";
     POST "/v1/agent/{node_uuid}/progress" "node:ipa_heartbeat";
 }
@@ -262,7 +263,7 @@ mod tests {
 
     /// Rules whose routes are not there yet.
     const LATER: &[&str] =
-        &["baremetal:allocation:create_pre_rbac", "baremetal:driver:ipa_continue_inspection"];
+        &["baremetal:allocation:create_pre_rbac"];
 
     #[test]
     fn every_rule_is_enforced_by_some_route() {

@@ -122,6 +122,8 @@ pub(crate) const EVENTS: &[Param] = &[
     param("node", Kind::Text),
     param("resource", Kind::Uuid),
 ];
+/// The node, when the ramdisk was told.
+pub(crate) const NODE_UUID: &[Param] = &[param("node_uuid", Kind::Uuid)];
 /// Who an agent is.
 pub(crate) const LOOKUP: &[Param] = &[param("addresses", Kind::Texts), param("node_uuid", Kind::Uuid)];
 

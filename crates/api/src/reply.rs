@@ -51,6 +51,11 @@ impl Reply {
         Self { status: StatusCode::ACCEPTED, location: None, body: None, events: None }
     }
 
+    /// 202 with a JSON body.
+    pub(crate) fn accepted_with(body: impl Into<Vec<u8>>) -> Self {
+        Self { status: StatusCode::ACCEPTED, ..Self::json(body) }
+    }
+
     /// 204.
     pub(crate) fn no_content() -> Self {
         Self { status: StatusCode::NO_CONTENT, location: None, body: None, events: None }

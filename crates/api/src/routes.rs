@@ -18,7 +18,7 @@ use crate::v1::{
     node_maintenance, node_management, node_power, node_progress, node_provision, node_show, node_traits,
     node_update, node_vifs, port_update, ports, ramdisk, root,
 };
-use crate::v1::{allocations, node_allocation};
+use crate::v1::{allocations, continue_inspection, node_allocation};
 use crate::v1::{chassis, portgroup_update, portgroups, volume, volume_connectors, volume_targets};
 use crate::v1::{deploy_templates, event_stream, events, inspection_rules, node_children, node_inventory};
 use crate::v1::{node_bios, node_console, node_firmware, node_indicators, node_media, node_raid, vendor};
@@ -360,6 +360,8 @@ routes! {
 
     GET "/v1/lookup" ramdisk::lookup,
         Operation::get(bodies::LOOKUP).asks("lookup", &[params::LOOKUP]);
+    POST "/v1/continue_inspection" continue_inspection::post,
+        Operation::begun().takes(bodies::INSPECTION).asks("continue_inspection", &[params::NODE_UUID]);
     POST "/v1/heartbeat/{node_ident}" ramdisk::heartbeat,
         Operation::begun().takes(bodies::HEARTBEAT);
     POST "/v1/agent/{node_uuid}/progress" agent_progress::report,

@@ -4,6 +4,7 @@ pub(crate) mod agent_progress;
 pub(crate) mod allocations;
 pub(crate) mod chassis;
 pub(crate) mod conductors;
+pub(crate) mod continue_inspection;
 pub(crate) mod deploy_templates;
 pub(crate) mod drivers;
 pub(crate) mod event_stream;

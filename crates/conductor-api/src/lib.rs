@@ -92,6 +92,21 @@ pub struct Lookup {
     pub wants_token: bool,
 }
 
+/// What a ramdisk reports of the machine that it inspected.
+#[derive(Debug, Clone)]
+pub struct InspectionReport {
+    /// The node, when the ramdisk was told.
+    pub node_uuid: Option<NodeUuid>,
+    /// Ethernet addresses of the machine, invalid ones already dropped.
+    pub addresses: Vec<model::MacAddr>,
+    /// Addresses of its BMC.
+    pub bmc_addresses: Vec<String>,
+    /// The inventory, and whatever else the ramdisk says.
+    pub data: model::NodeInventory,
+    /// Whether a token is to be made (API 1.84 and newer).
+    pub wants_token: bool,
+}
+
 /// The answer to a lookup.
 #[derive(Debug, Clone)]
 pub struct LookupReply {
@@ -218,6 +233,9 @@ pub trait Conductors: HardwareRequests {
 
     /// Finds the node that an agent runs on.
     fn lookup(&self, lookup: Lookup) -> Reply<'_, LookupReply>;
+
+    /// Takes what a ramdisk reports of its machine. Answers once that is stored.
+    fn inspected(&self, report: InspectionReport) -> Reply<'_, LookupReply>;
 
     /// Takes note that an agent lives.
     fn heartbeat(&self, node: NodeUuid, heartbeat: Heartbeat) -> Reply<'_, ()>;

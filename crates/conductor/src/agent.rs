@@ -258,7 +258,7 @@ impl Engine {
     }
 
     /// Makes the token of this boot of the agent, once; whoever asks again gets the mask.
-    async fn token_for(&self, node: Node, wanted: bool) -> Result<(Node, Value), RequestError> {
+    pub(crate) async fn token_for(&self, node: Node, wanted: bool) -> Result<(Node, Value), RequestError> {
         if node.driver_internal_info.get_str("agent_secret_token").is_some() {
             return Ok((node, json!(MASK)));
         }
@@ -285,7 +285,7 @@ impl Engine {
         Ok((node, if ours { json!(token) } else { json!(MASK) }))
     }
 
-    fn lookup_config(&self, node: &Node, token: &Value) -> JsonObject {
+    pub(crate) fn lookup_config(&self, node: &Node, token: &Value) -> JsonObject {
         let redfish = node
             .interfaces
             .get(model::InterfaceKind::Management)

@@ -31,6 +31,7 @@ impl Engine {
             self.db.see_boot(Some(node.uuid), Timestamp::now(), told);
         }
         let reads_facts = effect.action == Action::ReadBmcFacts;
+        let inspects = effect.action == Action::Inspect;
         let mut outcome = match attempt(&drivers, node, effect).await {
             Ok(outcome) => outcome,
             Err(error) => return Outcome::Failed(error.into_step_error()),
@@ -42,6 +43,9 @@ impl Engine {
             if let Err(error) = self.keep(node, observed).await {
                 let text = format!("what was read from the machine cannot be stored: {error}.");
                 return Outcome::Failed(StepError::new(ErrorCode::Internal, text));
+            }
+            if inspects && let Err(error) = self.work_on_report(node.uuid).await {
+                return Outcome::Failed(error);
             }
         }
         outcome

@@ -43,6 +43,8 @@ pub(crate) struct Engine {
     /// Room for work that nobody waits for.
     pub(crate) background: Arc<Semaphore>,
     pub(crate) allocating: Allocating,
+    /// Held while it is found out whether a machine is known.
+    pub(crate) discovering: tokio::sync::Mutex<()>,
     pub(crate) gates: Gates,
     driving: Mutex<HashSet<NodeUuid>>,
     permits: Semaphore,
@@ -134,6 +136,7 @@ impl Engine {
             deadlines: Notify::new(),
             background: Arc::new(Semaphore::new(MAX_BACKGROUND)),
             allocating: Allocating::default(),
+            discovering: tokio::sync::Mutex::default(),
             gates: Gates::default(),
             driving: Mutex::default(),
             permits: Semaphore::new(options.max_effects),

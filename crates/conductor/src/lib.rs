@@ -11,6 +11,7 @@ mod engine;
 mod gate;
 mod hardware;
 mod housekeeping;
+mod inspection;
 mod machine;
 mod measure;
 mod options;
@@ -24,5 +25,6 @@ mod vendor;
 mod wish;
 
 pub use measure::METRICS;
+pub use inspection::Inspection;
 pub use options::Options;
 pub use service::{Conductor, StartError};

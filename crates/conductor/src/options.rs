@@ -6,6 +6,8 @@ use std::time::Duration;
 use db::EventRetention;
 use provision::Policy;
 
+use crate::Inspection;
+
 /// Settings of a conductor.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -25,6 +27,8 @@ pub struct Options {
     pub step_priorities: BTreeMap<String, i64>,
     /// How long events are kept.
     pub events: EventRetention,
+    /// What is made of what ramdisks report.
+    pub inspection: Inspection,
     /// How long an allocation rests before it looks at locked nodes again.
     pub lock_retry: Duration,
     /// How many effects may be under way at once.
@@ -44,6 +48,7 @@ impl Default for Options {
             automated_clean: true,
             step_priorities: BTreeMap::new(),
             events: EventRetention { age: Duration::from_hours(7 * 24), count: 100_000 },
+            inspection: Inspection::default(),
             lock_retry: Duration::from_secs(1),
             max_effects: 1000,
             hears: boot_trace::Hears::default(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conductor_api::{
-    AgentProgress, Conductors, CurrentBootDevice, Heartbeat, InterfaceVerdict, Lookup, LookupReply,
-    NodeProgress, ProvisionArgs, Reply,
+    AgentProgress, Conductors, CurrentBootDevice, Heartbeat, InspectionReport, InterfaceVerdict, Lookup,
+    LookupReply, NodeProgress, ProvisionArgs, Reply,
 };
 use db::{Db, DbError, Registration};
 use driver::Registry;
@@ -169,6 +169,10 @@ impl Conductors for Conductor {
 
     fn lookup(&self, lookup: Lookup) -> Reply<'_, LookupReply> {
         Box::pin(self.engine.look_up(lookup))
+    }
+
+    fn inspected(&self, report: InspectionReport) -> Reply<'_, LookupReply> {
+        Box::pin(self.engine.take_inspection(report))
     }
 
     fn heartbeat(&self, node: NodeUuid, heartbeat: Heartbeat) -> Reply<'_, ()> {

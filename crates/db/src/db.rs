@@ -2,6 +2,7 @@
 
 mod allocations;
 mod hardware;
+mod inspections;
 
 mod resources;
 

@@ -33,6 +33,7 @@ migrations! {
     3 "0003_events_for_whom"
     4 "0004_bios_upper_bound"
     5 "0005_boot_traces"
+    6 "0006_inspection_reports"
 }
 
 /// Where applied migrations are noted. The same text for both engines.

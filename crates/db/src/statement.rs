@@ -100,6 +100,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Statement> {
         crate::flow::STATEMENTS,
         crate::history::STATEMENTS,
         crate::inspection_rule::STATEMENTS,
+        crate::inspection::STATEMENTS,
         crate::inventory::STATEMENTS,
         crate::node::read::STATEMENTS,
         crate::node::write::STATEMENTS,

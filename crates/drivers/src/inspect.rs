@@ -1,3 +1,4 @@
 //! Inspection, by implementation.
 
+pub mod agent;
 pub mod fake;

@@ -94,6 +94,7 @@ fn register_optional(registry: &mut Registry) {
     registry.console.insert("fake", Arc::new(console::fake::FakeConsole));
     registry.firmware.insert("fake", Arc::new(firmware::fake::FakeFirmware));
     registry.steps.insert((InterfaceKind::Firmware, "fake"), Arc::new(firmware::fake::FakeFirmware));
+    registry.inspect.insert("agent", Arc::new(inspect::agent::AgentInspect));
     registry.inspect.insert("fake", Arc::new(inspect::fake::FakeInspect));
     registry.raid.insert("fake", Arc::new(raid::FakeRaid));
     registry.raid.insert("agent", Arc::new(raid::AgentRaid));

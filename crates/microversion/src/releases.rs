@@ -233,7 +233,7 @@ pub const RELEASES: &[Release] = releases! {
         [route("GET", "/v1/nodes/{node_ident}/children", 404), field("node", "parent_node"),
          param("nodes", "include_children", 406), param("nodes", "parent_node", 406)];
     84 "continue-inspection" "POST /v1/continue_inspection as a named endpoint, node_uuid query, lookup-style reply"
-        [route("POST", "/v1/continue_inspection", 404), param("continue_inspection", "node_uuid", 406),
+        [route("POST", "/v1/continue_inspection", 404), param("continue_inspection", "node_uuid", 404),
          Change::Behaviour("continue_inspection answers as lookup")];
     85 "unhold" "Verb unhold; states deploy hold, clean hold, service hold"
         [verb("unhold")];

@@ -57,6 +57,8 @@ codes! {
     AgentCommand = "E0305";
     /// No data came from the inspection's ramdisk.
     InspectionSilent = "E0306";
+    /// What the inspection found was not accepted.
+    InspectionFailed = "E0307";
     /// A caller aborted the operation.
     Aborted = "E0401";
     /// A step took longer than allowed.

@@ -3,7 +3,7 @@
 use boot_trace::Told;
 use db::{Db, NodeKey, PortKey, Scope};
 use ipxe::{CmdlineError, KernelCmdline, Param};
-use model::{BootIntent, MacAddr, NodeUuid};
+use model::{BootIntent, MacAddr, NodeUuid, ProvisionState as S};
 use netboot::{BootEvent, BootSource, BootTarget, HostBoot, RamdiskBoot};
 use tokio::runtime::Handle;
 
@@ -15,6 +15,8 @@ pub(crate) struct StoreBootSource {
     db: Db,
     runtime: Handle,
     ramdisk: Option<RamdiskBoot>,
+    /// The same for a machine that is to report what it finds in itself.
+    inspecting: Option<RamdiskBoot>,
 }
 
 impl StoreBootSource {
@@ -25,8 +27,9 @@ impl StoreBootSource {
         parameters: &str,
         agent_endpoint: &str,
     ) -> Result<Self, CmdlineError> {
-        let ramdisk = if has_ramdisk { Some(ramdisk_boot(parameters, agent_endpoint)?) } else { None };
-        Ok(Self { db, runtime: Handle::current(), ramdisk })
+        let boot =
+            |inspects| has_ramdisk.then(|| ramdisk_boot(parameters, agent_endpoint, inspects)).transpose();
+        Ok(Self { db, runtime: Handle::current(), ramdisk: boot(false)?, inspecting: boot(true)? })
     }
 
     async fn look_up(&self, mac: MacAddr) -> Result<Option<HostBoot>, db::DbError> {
@@ -36,7 +39,9 @@ impl StoreBootSource {
         let Some(node) = self.db.get_node(&NodeKey::Uuid(port.node_uuid), &Scope::All).await? else {
             return Ok(None);
         };
-        let boot = match (node.boot_intent, &self.ramdisk) {
+        let inspects = matches!(node.provision_state, S::Inspecting | S::InspectWait);
+        let ramdisk = if inspects { &self.inspecting } else { &self.ramdisk };
+        let boot = match (node.boot_intent, ramdisk) {
             _ if !port.pxe_enabled => BootTarget::Nothing,
             (BootIntent::Ramdisk, Some(ramdisk)) => BootTarget::Ramdisk(ramdisk.clone()),
             (BootIntent::Disk, _) => BootTarget::LocalDisk,
@@ -46,9 +51,13 @@ impl StoreBootSource {
     }
 }
 
-fn ramdisk_boot(parameters: &str, agent_endpoint: &str) -> Result<RamdiskBoot, CmdlineError> {
+fn ramdisk_boot(parameters: &str, agent_endpoint: &str, inspects: bool) -> Result<RamdiskBoot, CmdlineError> {
     let mut cmdline: KernelCmdline = parameters.parse()?;
     cmdline.push(Param::with_value("ipa-api-url", agent_endpoint)?)?;
+    if inspects {
+        let url = format!("{}/v1/continue_inspection", agent_endpoint.trim_end_matches('/'));
+        cmdline.push(Param::with_value("ipa-inspection-callback-url", &url)?)?;
+    }
     Ok(RamdiskBoot {
         kernel_url_path: format!("/files/{KERNEL_FILE}"),
         initrd_url_paths: vec![format!("/files/{RAMDISK_FILE}")],

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, every key known, every mistake named with its place.
 
 mod identity;
+mod inspection;
 mod reference;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use model::InterfaceKind;
 use serde::Deserialize;
 
 pub use identity::{Keystone, Policy};
+pub use inspection::Inspection;
 pub use reference::{FIELDS, Field, reference_page, sample};
 
 /// The service's configuration.
@@ -38,6 +40,8 @@ pub struct Config {
     pub deploy: Deploy,
     /// How long events are kept.
     pub events: Events,
+    /// What is made of what ramdisks report.
+    pub inspection: Inspection,
 }
 
 impl Default for Config {
@@ -53,6 +57,7 @@ impl Default for Config {
             netboot: None,
             deploy: Deploy::default(),
             events: Events::default(),
+            inspection: Inspection::default(),
         }
     }
 }
@@ -332,6 +337,9 @@ impl Config {
         }
         if !(1..=3600).contains(&self.deploy.image_silence) {
             return wrong("[deploy] image_silence is 1 to 3600 seconds.");
+        }
+        if let Err(problem) = self.inspection.settings() {
+            return wrong(&format!("[inspection] {problem}."));
         }
         Ok(())
     }

@@ -177,6 +177,7 @@ async fn start_conductor(
         },
         step_priorities,
         hears: site::hears(config),
+        inspection: config.inspection.settings().map_err(anyhow::Error::msg).context("[inspection]")?,
         ..conductor::Options::default()
     };
     Conductor::start(db.clone(), registry, options).await.context("cannot start the conductor")

@@ -2,7 +2,7 @@
 
 use api_types::{NODE, Selection, Shape};
 use boot_trace::{BootEventKind, HeartbeatRefusal, Told};
-use conductor_api::{Heartbeat, Lookup};
+use conductor_api::{Heartbeat, Lookup, LookupReply};
 use db::{NodeKey, Scope};
 use http::StatusCode;
 use microversion::{param_gate, since};
@@ -34,16 +34,21 @@ pub(crate) async fn lookup(request: Request) -> Answer {
         return Err(ApiError::bad_request("At least one valid address, or node_uuid, is required."));
     }
     let found = request.state.conductors.lookup(lookup).await?;
+    Ok(Reply::json(told(&request, &found)?))
+}
+
+/// What an agent is told of its node.
+pub(super) fn told(request: &Request, found: &LookupReply) -> Result<Vec<u8>, ApiError> {
     let shape = Shape::Named(LOOKUP_FIELDS.map(str::to_owned).to_vec());
     let selection = Selection::new(&NODE, &shape, request.version)?;
-    Ok(Reply::json(request.written(|cx, out| {
+    Ok(request.written(|cx, out| {
         out.raw("{");
         out.key(true, "node");
         selection.write(&found.node, cx, out);
         out.key(false, "config");
         out.object(&found.config);
         out.raw("}");
-    })))
+    }))
 }
 
 /// `POST /v1/heartbeat/{node_ident}`
@@ -79,7 +84,7 @@ fn see_refusal(request: &Request, node: &Node, reason: HeartbeatRefusal, error: 
     request.state.db.see_boot(Some(node.uuid), Timestamp::now(), Told::machine(kind));
 }
 
-fn enabled(request: &Request) -> Result<(), ApiError> {
+pub(super) fn enabled(request: &Request) -> Result<(), ApiError> {
     if request.state.options.ramdisk_endpoints {
         return Ok(());
     }

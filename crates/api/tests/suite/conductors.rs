@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conductor_api::{
-    AgentProgress, Conductors, CurrentBootDevice, Heartbeat, InterfaceVerdict, Lookup, LookupReply,
-    NodeProgress, ProvisionArgs, Reply, RequestError,
+    AgentProgress, Conductors, CurrentBootDevice, Heartbeat, InspectionReport, InterfaceVerdict, Lookup,
+    LookupReply, NodeProgress, ProvisionArgs, Reply, RequestError,
 };
 use model::{
     AllocationUuid, BootDevice, BootMode, HardwareType, InterfaceKind, JsonObject, Node, NodeUuid,
@@ -159,6 +159,17 @@ impl Conductors for Fake {
             let config = JsonObject::parse(r#"{"heartbeat_timeout": 300, "agent_token": "t"}"#).unwrap();
             Ok(LookupReply { node, config })
         })
+    }
+
+    fn inspected(&self, report: InspectionReport) -> Reply<'_, LookupReply> {
+        let InspectionReport { node_uuid, addresses, bmc_addresses, data, wants_token } = report;
+        let (node_uuid, data) = (node_uuid.is_some(), data.plugin_data);
+        let call =
+            format!("inspected {node_uuid} {addresses:?} {bmc_addresses:?} {} {wants_token}", data.as_str());
+        let found = self.lookup(Lookup::default());
+        self.calls.lock().unwrap().pop();
+        self.calls.lock().unwrap().push(call);
+        found
     }
 
     fn heartbeat(&self, _: NodeUuid, heartbeat: Heartbeat) -> Reply<'_, ()> {

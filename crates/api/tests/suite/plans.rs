@@ -66,6 +66,9 @@ pub(crate) fn body(method: &str, route: &str) -> Option<Value> {
         ("PATCH", "/v1/inspection_rules/{uuid}") => {
             json!([{"op": "replace", "path": "/priority", "value": 5}])
         }
+        ("POST", "/v1/continue_inspection") => {
+            json!({"inventory": {"interfaces": [{"mac_address": "52:54:00:12:34:56"}]}, "error": null})
+        }
         ("POST", "/v1/allocations") => json!({"resource_class": "gold"}),
         ("POST", "/v1/events") => json!({"events": [event()]}),
         _ => return None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use conductor::{Conductor, Options};
+use conductor::{Conductor, Inspection, Options};
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};
 use db::{Db, HistoryQuery, NodeKey, Scope};
 use driver::{
@@ -29,6 +29,10 @@ pub(crate) struct Knobs {
     pub(crate) panic_in_power: bool,
     pub(crate) silent_agent: bool,
     pub(crate) invalid_image: bool,
+    /// Inspected by its ramdisk, not by its BMC.
+    pub(crate) in_band: bool,
+    /// Unknown machines are enrolled.
+    pub(crate) discovers: bool,
     /// Every action takes so long.
     pub(crate) slow: Duration,
     /// Actions of drivers never end once so many have: the process is about to die.
@@ -48,6 +52,8 @@ impl Default for Knobs {
             panic_in_power: false,
             silent_agent: false,
             invalid_image: false,
+            in_band: false,
+            discovers: false,
             slow: Duration::ZERO,
             die_after: None,
             callback: Duration::from_mins(1),
@@ -206,12 +212,18 @@ impl Inspect for Hardware {
     }
 
     fn steps(&self, _: &Node) -> Vec<PlannedStep> {
+        if self.knobs.in_band {
+            return provision::flow::inspect::in_band();
+        }
         provision::flow::inspect::out_of_band()
     }
 
     fn inspect<'a>(&'a self, _: &'a Node) -> Answer<'a, Observed> {
         Box::pin(async {
             self.act().await;
+            if self.knobs.in_band {
+                return Ok(Observed::default());
+            }
             let properties = Map::from_iter([("cpu_arch".to_owned(), json!("x86_64"))]);
             Ok(Observed { properties, ..Observed::default() })
         })
@@ -415,6 +427,10 @@ impl Rig {
         let options = Options {
             hostname: "conductor-1".to_owned(),
             hears: hardware.knobs.hears,
+            inspection: Inspection {
+                discovery: hardware.knobs.discovers.then(|| "test".to_owned()),
+                ..Inspection::default()
+            },
             policy: Policy {
                 callback_timeout: hardware.knobs.callback,
                 token_timeout: hardware.knobs.token_timeout,
@@ -447,7 +463,7 @@ impl Rig {
         Self::with(dir, db, hardware, uuid).await
     }
 
-    pub(crate) fn conductor(&self) -> &Conductor {
+    pub(crate) fn conductor(&self) -> &Arc<Conductor> {
         &self.conductor
     }
 

@@ -10,6 +10,7 @@ mod crash;
 mod events;
 mod fixtures;
 mod hardware;
+mod inspections;
 mod nodes;
 mod paging;
 mod plans;
@@ -130,6 +131,9 @@ cases! {
         traces_are_bounded
         whoever_sees_something_never_waits
         another_port_of_a_machine_is_recognised;
+    inspections:
+        the_last_report_waits
+        what_comes_of_it_is_recorded_whole;
     conductors:
         a_conductor_registers_and_leaves
         hardware_is_what_online_conductors_offer

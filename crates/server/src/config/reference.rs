@@ -401,6 +401,62 @@ pub const FIELDS: &[Field] = &[
         "",
         "How many events are kept at most; a reader that is further behind is answered with 410.",
     ),
+    field(
+        "inspection",
+        "hooks",
+        r#"["ramdisk-error", "validate-interfaces", "ports", "architecture"]"#,
+        "",
+        "What is done with what a ramdisk reports, in order: `ramdisk-error`, `validate-interfaces`, `ports`, `architecture`, `cpus`, `memory`, `boot-mode`, `cpu-capabilities`, `pci-devices`, `local-link-connection`, `physical-network`.",
+    ),
+    field(
+        "inspection",
+        "add_ports",
+        r#""pxe""#,
+        "",
+        "Which interfaces get a port: `pxe` (the one that the machine booted from), `active` (those with an address), `all`, `disabled`.",
+    ),
+    field(
+        "inspection",
+        "keep_ports",
+        r#""all""#,
+        "",
+        "Which ports stay: `all`, `present` (those whose interface the machine has), `added` (those whose interface would get a port).",
+    ),
+    field(
+        "inspection",
+        "update_pxe_enabled",
+        "true",
+        "",
+        "Whether the port that the machine booted from, and no other, gets `pxe_enabled`.",
+    ),
+    field(
+        "inspection",
+        "physical_networks",
+        "{}",
+        "",
+        r#"What the hook `physical-network` calls a port, by its address: `{ "10.0.0.0/24" = "net-a" }`."#,
+    ),
+    field(
+        "inspection",
+        "pci_devices",
+        "{}",
+        "",
+        r#"What the hook `pci-devices` counts, as capabilities: `{ "8086:1583" = "nic_40g" }`."#,
+    ),
+    field(
+        "inspection",
+        "mask_secrets",
+        r#""always""#,
+        "",
+        "From which inspection rules passwords in a report are hidden: `always`, `sensitive` (from all but sensitive rules), `never`.",
+    ),
+    field(
+        "inspection",
+        "auto_discovery_driver",
+        "",
+        r#""ipmi""#,
+        "The hardware type with which machines that nobody knows are enrolled when their ramdisk reports. Default: they are refused.",
+    ),
 ];
 
 /// The reference page, in Markdown.
