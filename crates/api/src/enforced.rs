@@ -262,8 +262,7 @@ mod tests {
     }
 
     /// Rules whose routes are not there yet.
-    const LATER: &[&str] =
-        &["baremetal:allocation:create_pre_rbac"];
+    const LATER: &[&str] = &["baremetal:allocation:create_pre_rbac"];
 
     #[test]
     fn every_rule_is_enforced_by_some_route() {

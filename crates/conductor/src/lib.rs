@@ -24,7 +24,7 @@ mod timer;
 mod vendor;
 mod wish;
 
-pub use measure::METRICS;
 pub use inspection::Inspection;
+pub use measure::METRICS;
 pub use options::Options;
 pub use service::{Conductor, StartError};
