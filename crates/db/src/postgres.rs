@@ -28,8 +28,8 @@ const CONNECTIONS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How soon a server that went away without a word is missed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// Bounds every wait inside the server, in milliseconds. Without the compiler: it takes tens of milliseconds for each of
-/// the long lists that it is tempted by, and saves none.
+/// Bounds every wait inside the server, in milliseconds. Without its just-in-time compiler: long lists cross the threshold
+/// from which it is started, and read each row but once.
 const SERVER_LIMITS: &str = "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c jit=off";
 
 /// A server's database.
