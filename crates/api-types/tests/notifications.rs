@@ -1,4 +1,4 @@
-//! Payloads of events against contract/extra/notification_payloads.tsv, field by field, and what they look like.
+//! Payloads of events against `contract/extra/notification_payloads.tsv`, field by field, and what they look like.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 

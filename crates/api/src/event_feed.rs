@@ -115,7 +115,7 @@ async fn stopped(stopping: &mut Option<Stopping>) {
 fn write_event(out: &mut String, event: &Event, shown: &Shown) {
     let payload = redacted(&event.payload, shown, event.owner.as_deref(), event.lessee.as_deref());
     let payload = payload.as_deref().unwrap_or(&event.payload);
-    let priority = if event.kind.ends_with(".error") { "ERROR" } else { "INFO" };
+    let priority = if event.kind.rsplit('.').next() == Some("error") { "ERROR" } else { "INFO" };
     // Writing to a String does not fail; kinds and times need no escapes.
     let _ = write!(
         out,

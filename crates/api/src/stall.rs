@@ -84,7 +84,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_reads_slowly_is_waited_for_and_one_that_does_not_is_left() {
         let (ours, mut theirs) = tokio::io::duplex(16);
-        let mut ours = Stallable::new(ours, Duration::from_secs(60));
+        let mut ours = Stallable::new(ours, Duration::from_mins(1));
         let reader = tokio::spawn(async move {
             let mut buffer = [0; 16];
             for _ in 0..10 {

@@ -223,19 +223,28 @@ impl Engine {
     }
 
     async fn find_node(&self, lookup: &Lookup) -> Result<Option<Node>, RequestError> {
-        let store = |error: db::DbError| RequestError::Internal(error.to_string());
         if let Some(uuid) = lookup.node_uuid {
-            return self.db.get_node(&NodeKey::Uuid(uuid), &Scope::All).await.map_err(store);
+            return self
+                .db
+                .get_node(&NodeKey::Uuid(uuid), &Scope::All)
+                .await
+                .map_err(|error| store_error(&error));
         }
         let filter = PortFilter { addresses: Some(lookup.addresses.clone()), ..PortFilter::default() };
         let limit = lookup.addresses.len();
         let query = PortQuery { filter, limit, ..PortQuery::new(Scope::All) };
-        let ports = self.db.list_ports(&query).await.map_err(store)?;
+        let ports = self.db.list_ports(&query).await.map_err(|error| store_error(&error))?;
         let mut owners: Vec<NodeUuid> = ports.iter().map(|port| port.node_uuid).collect();
         owners.dedup();
         match owners[..] {
             [] => self.see_strangers(&lookup.addresses),
-            [owner] => return self.db.get_node(&NodeKey::Uuid(owner), &Scope::All).await.map_err(store),
+            [owner] => {
+                return self
+                    .db
+                    .get_node(&NodeKey::Uuid(owner), &Scope::All)
+                    .await
+                    .map_err(|error| store_error(&error));
+            }
             [one, other, ..] => {
                 let error = "its addresses are ports of several nodes.".to_owned();
                 for node in [one, other] {
@@ -319,16 +328,21 @@ impl Engine {
     }
 }
 
+/// What the API says when the store fails.
+pub(crate) fn store_error(error: &db::DbError) -> RequestError {
+    if error.is_transient() {
+        return RequestError::Unavailable(error.to_string());
+    }
+    tracing::error!(error = error as &dyn std::error::Error, "the store failed");
+    RequestError::Internal(error.to_string())
+}
+
 /// As the API shows it.
 pub(crate) fn request_error(node: NodeUuid, error: TurnError) -> RequestError {
     match error {
         TurnError::Gone(_) => RequestError::NotFound(node.to_string()),
         TurnError::Refused(error) => error,
-        TurnError::Store(error) if error.is_transient() => RequestError::Unavailable(error.to_string()),
-        TurnError::Store(error) => {
-            tracing::error!(node = %node, error = &error as &dyn std::error::Error, "the store failed");
-            RequestError::Internal(error.to_string())
-        }
+        TurnError::Store(error) => store_error(&error),
         TurnError::Record(error) => {
             tracing::error!(node = %node, %error, "the record of the flow cannot be read");
             RequestError::Internal("the record of the node's flow cannot be read".to_owned())

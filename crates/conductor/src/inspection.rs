@@ -19,7 +19,7 @@ use model::{InspectionRule, MacAddr, Node, NodeInventory, NodeUuid, Port, Provis
 use provision::{ErrorCode, Input, StepError, decide};
 use serde_json::{Value, json};
 
-use crate::agent::request_error;
+use crate::agent::{request_error, store_error};
 use crate::engine::Engine;
 
 /// How often it is decided anew because somebody else wrote the node or a port in between.
@@ -55,7 +55,7 @@ impl Engine {
         drop(discovering);
         let uuid = node.uuid;
         let reply = self.told(node, report.wants_token).await?;
-        self.db.keep_inspection_report(uuid, report.data).await.map_err(store)?;
+        self.db.keep_inspection_report(uuid, report.data).await.map_err(|error| store_error(&error))?;
         let turn = self
             .turn(uuid, |node, flow, world| match flow {
                 Some(flow) if REPORTING.contains(&node.provision_state) => {
@@ -115,12 +115,15 @@ impl Engine {
     }
 
     async fn node_if_any(&self, uuid: NodeUuid) -> Result<Option<Node>, RequestError> {
-        self.db.get_node(&NodeKey::Uuid(uuid), &Scope::All).await.map_err(store)
+        self.db.get_node(&NodeKey::Uuid(uuid), &Scope::All).await.map_err(|error| store_error(&error))
     }
 
     async fn ports_at(&self, addresses: &[MacAddr]) -> Result<Vec<Port>, RequestError> {
         let filter = PortFilter { addresses: Some(addresses.to_vec()), ..PortFilter::default() };
-        self.db.list_ports(&PortQuery { filter, ..PortQuery::new(Scope::All) }).await.map_err(store)
+        self.db
+            .list_ports(&PortQuery { filter, ..PortQuery::new(Scope::All) })
+            .await
+            .map_err(|error| store_error(&error))
     }
 
     async fn nodes_with_bmc(&self, addresses: &[String]) -> Result<Vec<Node>, RequestError> {
@@ -130,7 +133,7 @@ impl Engine {
             ..NodeFilter::default()
         };
         let query = NodeQuery { filter, limit: MAX_WAITING, ..NodeQuery::new(Scope::All) };
-        let mut nodes = self.db.list_nodes(&query).await.map_err(store)?;
+        let mut nodes = self.db.list_nodes(&query).await.map_err(|error| store_error(&error))?;
         nodes.retain(|node| bmc_hosts(node).any(|host| addresses.contains(&host)));
         Ok(nodes)
     }
@@ -151,9 +154,13 @@ impl Engine {
         data.plugin_data.set("auto_discovered", json!(true));
         let refused = |text: String| RequestError::Invalid(format!("Cannot enroll the machine: {text}."));
         let taken = self.ports_at(&report.addresses).await?;
-        let rules = self.rules().await.map_err(store)?;
+        let rules = self.rules().await.map_err(|error| store_error(&error))?;
         let worked = self.work_on(node, Vec::new(), taken, (data, rules)).await.map_err(refused)?;
-        let node = self.db.finish_inspection(Inspected { before: None, ..worked }).await.map_err(store)?;
+        let node = self
+            .db
+            .finish_inspection(Inspected { before: None, ..worked })
+            .await
+            .map_err(|error| store_error(&error))?;
         tracing::info!(node = %node.uuid, driver, "enrolled a machine that nobody knew");
         Ok(node)
     }
@@ -240,14 +247,6 @@ impl Engine {
             },
         })
     }
-}
-
-fn store(error: DbError) -> RequestError {
-    if error.is_transient() {
-        return RequestError::Unavailable(error.to_string());
-    }
-    tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
-    RequestError::Internal(error.to_string())
 }
 
 fn readable(rule: &InspectionRule) -> Result<Rule, String> {

@@ -7,6 +7,7 @@ use model::{JsonObject, Node, NodeUuid};
 use provision::{FsmEvent, RequestedStep, Verb, Wish};
 use serde_json::Value;
 
+use crate::agent::store_error;
 use crate::engine::Engine;
 
 /// One step of a request; the API has checked its shape.
@@ -84,8 +85,7 @@ impl Engine {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let failed = |error: db::DbError| RequestError::Internal(error.to_string());
-        let templates = self.db.deploy_templates_named(names).await.map_err(failed)?;
+        let templates = self.db.deploy_templates_named(names).await.map_err(|error| store_error(&error))?;
         let mut seen = BTreeSet::new();
         let mut steps = Vec::new();
         for template in templates {

@@ -465,7 +465,9 @@ impl Db {
     /// Records events that belong to no decision about a node.
     pub async fn record_events(&self, events: Vec<NewEvent>) -> Result<(), DbError> {
         self.write(move |session| {
-            events.into_iter().for_each(|event| session.tell(event));
+            for event in events {
+                session.tell(event);
+            }
             Ok(())
         })
         .await

@@ -13,7 +13,7 @@ pub(crate) enum Page {
     Sample,
     /// What each version of the API brought.
     ApiVersions,
-    /// The API as an OpenAPI document.
+    /// The API as an `OpenAPI` document.
     Openapi,
     /// Every rule at its default.
     Policy,

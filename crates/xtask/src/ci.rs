@@ -39,7 +39,7 @@ enum Step {
     Doc,
     /// Generated files are up to date
     Codegen,
-    /// The service answers as its OpenAPI document says
+    /// The service answers as its `OpenAPI` document says
     Schema,
     /// Every row of the measurement of the API, for a moment each
     Bench,

@@ -80,7 +80,7 @@ enum Task {
     /// How fast the API is, beside a stock Ironic and beside the least that a server could do
     #[command(subcommand)]
     Bench(bench::BenchCommand),
-    /// Requests made of the service's own OpenAPI document: no 500, and answers as it says
+    /// Requests made of the service's own `OpenAPI` document: no 500, and answers as it says
     Schema(schema::SchemaOptions),
     /// How much of the contract's tables is there, and which tests walk them
     Coverage(coverage::CoverageOptions),

@@ -1,4 +1,4 @@
-//! `cargo xtask schema`: requests that schemathesis makes of the service's own OpenAPI document, good and bad, against the
+//! `cargo xtask schema`: requests that schemathesis makes of the service's own `OpenAPI` document, good and bad, against the
 //! service; no answer may be a 500, and every one has to be as the document says. Bounded in time.
 
 use crate::process::{command, run as run_shown};

@@ -46,8 +46,8 @@ impl Reader {
     async fn next(&mut self) -> Block {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let block = parsed(block);
-                self.text = rest.to_owned();
+                let (block, rest) = (parsed(block), rest.to_owned());
+                self.text = rest;
                 return block;
             }
             let frame = tokio::time::timeout(Duration::from_secs(20), self.body.next()).await;
@@ -75,7 +75,7 @@ fn parsed(text: &str) -> Block {
         match line.split_once(':').unwrap() {
             ("", _) => block.comment = true,
             ("id", id) => block.id = Some(id.trim().parse().unwrap()),
-            ("event", event) => block.event = event.trim().to_owned(),
+            ("event", event) => event.trim().clone_into(&mut block.event),
             ("data", data) => block.data = serde_json::from_str(data).unwrap(),
             ("retry", _) => {}
             other => panic!("{other:?}"),

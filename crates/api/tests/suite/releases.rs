@@ -132,7 +132,7 @@ async fn replies_differ_by_the_rows_of_the_release() {
                     seen.extend(shown.map(|name| (release.minor, resource.clone(), name)));
                 }
                 (None, Some(_)) => {
-                    assert!(release.minor == 1 || below.is_some(), "{place} comes unannounced")
+                    assert!(release.minor == 1 || below.is_some(), "{place} comes unannounced");
                 }
                 (Some(_), None) => panic!("{place} goes: {}", answer.text),
                 (None, None) => assert!(whole || below.is_none(), "{place} is announced: {}", answer.text),

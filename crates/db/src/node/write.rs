@@ -80,13 +80,11 @@ pub(crate) fn update(session: &mut dyn Session, before: &Node, mut after: Node) 
 /// Removes a node and all that belongs to it, if the row still has this revision.
 pub(crate) fn delete(session: &mut dyn Session, node: &Node) -> Result<(), DbError> {
     allocation::forget_of(session, node)?;
-    match session.execute((&DELETE).into(), &[node.uuid.param(), node.revision.param()])? {
-        0 => Err(lost(session, node.uuid)?),
-        _ => {
-            tell(session, Done::Deleted, node);
-            Ok(())
-        }
+    if session.execute((&DELETE).into(), &[node.uuid.param(), node.revision.param()])? == 0 {
+        return Err(lost(session, node.uuid)?);
     }
+    tell(session, Done::Deleted, node);
+    Ok(())
 }
 
 /// Why a compare-and-swap found no row.

@@ -33,6 +33,38 @@ async fn last(db: &Db) -> i64 {
     db.last_event().await.unwrap()
 }
 
+/// A noun of a kind of event, and the class of its payload.
+const PARTS: [(&str, &str); 8] = [
+    ("port", "PortCRUDPayload"),
+    ("portgroup", "PortgroupCRUDPayload"),
+    ("volumeconnector", "VolumeConnectorCRUDPayload"),
+    ("volumetarget", "VolumeTargetCRUDPayload"),
+    ("chassis", "ChassisCRUDPayload"),
+    ("deploytemplate", "DeployTemplateCRUDPayload"),
+    ("runbook", "RunbookCRUDPayload"),
+    ("inspectionrule", "InspectionRuleCRUDPayload"),
+];
+
+/// A rule's birth, change and end.
+async fn life_of_a_rule(db: &Db, at: Timestamp) {
+    let rule = InspectionRule {
+        id: 0,
+        uuid: model::InspectionRuleUuid::random(),
+        description: None,
+        phase: None,
+        priority: 0,
+        sensitive: false,
+        conditions: JsonList::from_stored("[]"),
+        actions: JsonList::from_stored("[]"),
+        created_at: at,
+        updated_at: None,
+    };
+    let rule = db.create_inspection_rule(rule).await.unwrap();
+    let changed = InspectionRule { priority: 1, ..rule.clone() };
+    db.update_inspection_rule(&rule, changed).await.unwrap();
+    db.delete_inspection_rule(rule.uuid).await.unwrap();
+}
+
 pub(crate) async fn each_change_of_a_part_is_told(db: Db) {
     let node = db.create_node(full("a")).await.unwrap();
     let at = time(1_700_000_000_000_000);
@@ -73,34 +105,9 @@ pub(crate) async fn each_change_of_a_part_is_told(db: Db) {
         life!(template, create_deploy_template, update_deploy_template, delete_deploy_template),
         life!(runbook, create_runbook, update_runbook, delete_runbook),
     ];
-    let rule = InspectionRule {
-        id: 0,
-        uuid: model::InspectionRuleUuid::random(),
-        description: None,
-        phase: None,
-        priority: 0,
-        sensitive: false,
-        conditions: JsonList::from_stored("[]"),
-        actions: JsonList::from_stored("[]"),
-        created_at: at,
-        updated_at: None,
-    };
-    let rule = db.create_inspection_rule(rule).await.unwrap();
-    let changed = InspectionRule { priority: 1, ..rule.clone() };
-    db.update_inspection_rule(&rule, changed).await.unwrap();
-    db.delete_inspection_rule(rule.uuid).await.unwrap();
+    life_of_a_rule(&db, at).await;
 
-    let nouns = [
-        ("port", "PortCRUDPayload"),
-        ("portgroup", "PortgroupCRUDPayload"),
-        ("volumeconnector", "VolumeConnectorCRUDPayload"),
-        ("volumetarget", "VolumeTargetCRUDPayload"),
-        ("chassis", "ChassisCRUDPayload"),
-        ("deploytemplate", "DeployTemplateCRUDPayload"),
-        ("runbook", "RunbookCRUDPayload"),
-        ("inspectionrule", "InspectionRuleCRUDPayload"),
-    ];
-    let expected: Vec<(String, String)> = nouns
+    let expected: Vec<(String, String)> = PARTS
         .into_iter()
         .flat_map(|(noun, class)| {
             ["create", "update", "delete"].map(|action| (format!("{noun}.{action}.end"), class.to_owned()))
@@ -187,7 +194,7 @@ pub(crate) async fn each_change_of_a_node_is_told(db: Db) {
 pub(crate) async fn each_field_that_callers_set_is_told(db: Db) {
     let changes: [fn(&mut Node); 26] = [
         |node| node.name = Some("n".to_owned()),
-        |node| node.driver = "redfish".to_owned(),
+        |node| "redfish".clone_into(&mut node.driver),
         |node| node.driver_info = json(r#"{"a": 1}"#),
         |node| node.properties = json(r#"{"a": 1}"#),
         |node| node.instance_info = json(r#"{"a": 1}"#),
@@ -198,7 +205,7 @@ pub(crate) async fn each_field_that_callers_set_is_told(db: Db) {
         |node| node.interfaces.set(InterfaceKind::Boot, Some("ipxe".to_owned())),
         |node| node.resource_class = Some("c".to_owned()),
         |node| node.traits = vec!["CUSTOM_A".parse::<Trait>().unwrap()],
-        |node| node.conductor_group = "g".to_owned(),
+        |node| "g".clone_into(&mut node.conductor_group),
         |node| node.automated_clean = Some(true),
         |node| node.protected = true,
         |node| node.protected_reason = Some("r".to_owned()),

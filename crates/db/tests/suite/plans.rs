@@ -43,7 +43,7 @@ pub(crate) async fn templates_come_back_with_their_steps(db: Db) {
         assert_eq!(db.get_deploy_template(&key).await.unwrap().as_ref(), Some(&stored), "{key:?}");
     }
     let named = db.deploy_templates_named(vec!["CUSTOM_B".to_owned(), "CUSTOM_X".to_owned()]).await.unwrap();
-    assert_eq!(named, [other.clone()]);
+    assert_eq!(named, std::slice::from_ref(&other));
     assert!(db.deploy_templates_named(vec![]).await.unwrap().is_empty());
     let mut after = stored.clone();
     "CUSTOM_C".clone_into(&mut after.name);

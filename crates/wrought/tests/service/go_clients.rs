@@ -249,7 +249,9 @@ async fn gophercloud_decodes_every_reply() {
         let items = list[key].as_array().unwrap();
         assert!(!items.is_empty(), "{path}");
         let check = if path.contains("detail") { decodes_whole } else { decodes };
-        items.iter().for_each(|item| check(item, shape, path));
+        for item in items {
+            check(item, shape, path);
+        }
     }
     decodes_whole(&client.get("/v1/drivers/fake-hardware").await, DRIVER, "a driver");
     decodes_whole(&client.get("/v1/conductors/conductor-1").await, CONDUCTOR, "a conductor");
@@ -298,6 +300,29 @@ async fn gophercloud_decodes_allocations() {
     list["allocations"].as_array().unwrap().iter().for_each(|item| decodes(item, ALLOCATION, "allocations"));
     decodes_whole(&client.get("/v1/allocations/a").await, ALLOCATION, "an allocation");
     client.done(Method::DELETE, "/v1/allocations/a", Value::Null, 204).await;
+}
+
+/// An image and a config drive for a host that is `available`, and its way to `active`.
+async fn metal3_provisions(metal3: &Operator, uuid: &str) {
+    let at = format!("/v1/nodes/{uuid}");
+    let instance = "0e8a9e3c-5a0c-4c6e-9d8c-1f5a8f0f9a11";
+    let changes = json!([
+        {"op": "add", "path": "/instance_info/image_source", "value": "http://192.0.2.9/image.raw"},
+        {"op": "add", "path": "/instance_info/image_os_hash_algo", "value": "sha256"},
+        {"op": "add", "path": "/instance_info/image_os_hash_value", "value": "a".repeat(64)},
+        {"op": "add", "path": "/instance_info/image_checksum", "value": "a".repeat(64)},
+        {"op": "add", "path": "/instance_info/image_disk_format", "value": "raw"},
+        {"op": "add", "path": "/instance_info/capabilities", "value": {"boot_option": "local"}},
+        {"op": "add", "path": "/instance_uuid", "value": instance},
+        {"op": "replace", "path": "/automated_clean", "value": false},
+        {"op": "add", "path": "/properties/root_device", "value": {"name": "s== /dev/sda"}},
+    ]);
+    assert_eq!(metal3.patch(&at, changes).await["instance_uuid"], instance);
+    let drive = json!({"meta_data": {"name": "host-0"}, "user_data": "#cloud-config\n", "network_data": {}});
+    let active = metal3.goes(uuid, json!({"target": "active", "configdrive": drive}), "active").await;
+    assert_eq!(active["instance_info"]["configdrive"], "******");
+    let listed = metal3.get("/v1/nodes?fields=uuid%2Cname%2Cprovision_state%2Cboot_interface").await;
+    assert_eq!(listed["nodes"][0]["boot_interface"], "fake", "{listed}");
 }
 
 /// From registration to removal, as the operator asks for it.
@@ -358,24 +383,7 @@ async fn metal3_manages_a_host() {
     metal3.goes(uuid, json!({"target": "provide"}), "available").await;
 
     // Provisioning.
-    let instance = "0e8a9e3c-5a0c-4c6e-9d8c-1f5a8f0f9a11";
-    let changes = json!([
-        {"op": "add", "path": "/instance_info/image_source", "value": "http://192.0.2.9/image.raw"},
-        {"op": "add", "path": "/instance_info/image_os_hash_algo", "value": "sha256"},
-        {"op": "add", "path": "/instance_info/image_os_hash_value", "value": "a".repeat(64)},
-        {"op": "add", "path": "/instance_info/image_checksum", "value": "a".repeat(64)},
-        {"op": "add", "path": "/instance_info/image_disk_format", "value": "raw"},
-        {"op": "add", "path": "/instance_info/capabilities", "value": {"boot_option": "local"}},
-        {"op": "add", "path": "/instance_uuid", "value": instance},
-        {"op": "replace", "path": "/automated_clean", "value": false},
-        {"op": "add", "path": "/properties/root_device", "value": {"name": "s== /dev/sda"}},
-    ]);
-    assert_eq!(metal3.patch(&at, changes).await["instance_uuid"], instance);
-    let drive = json!({"meta_data": {"name": "host-0"}, "user_data": "#cloud-config\n", "network_data": {}});
-    let active = metal3.goes(uuid, json!({"target": "active", "configdrive": drive}), "active").await;
-    assert_eq!(active["instance_info"]["configdrive"], "******");
-    let listed = metal3.get("/v1/nodes?fields=uuid%2Cname%2Cprovision_state%2Cboot_interface").await;
-    assert_eq!(listed["nodes"][0]["boot_interface"], "fake", "{listed}");
+    metal3_provisions(&metal3, uuid).await;
 
     // Power and maintenance.
     let power = |target: &str| json!({"target": target});

@@ -43,7 +43,7 @@ impl FloorStore {
         let writer = connect(file)?;
         let columns = {
             let statement = writer.prepare("SELECT * FROM nodes LIMIT 1")?;
-            statement.column_names().into_iter().map(str::to_owned).collect::<Vec<_>>()
+            statement.column_names().map(str::to_owned).collect::<Vec<_>>()
         };
         let engine =
             Engine::Sqlite { file: file.to_owned(), idle: Mutex::default(), writer: Mutex::new(writer) };
@@ -73,7 +73,11 @@ impl FloorStore {
         }
         let statement = clients[0].prepare("SELECT * FROM nodes LIMIT 1").await?;
         let columns: Vec<_> = statement.columns().iter().map(|column| column.name().to_owned()).collect();
-        let pool = Pool { clients, next: Default::default(), statements: Default::default() };
+        let pool = Pool {
+            clients,
+            next: std::sync::atomic::AtomicUsize::default(),
+            statements: tokio::sync::RwLock::default(),
+        };
         Ok(Self { engine: Engine::Postgres(pool), insert: insertion(&columns) })
     }
 
@@ -282,9 +286,8 @@ impl Page {
             self.last = int;
         }
         self.raw(index, key, b"");
-        use std::io::Write as _;
         // Writing to a vector does not fail.
-        let _ = write!(self.json, "{int}");
+        let _ = std::io::Write::write_fmt(&mut self.json, format_args!("{int}"));
     }
 
     /// JSON is copied, other text put between quotes: the floor's has nothing to escape.

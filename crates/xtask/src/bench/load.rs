@@ -120,7 +120,7 @@ pub(super) async fn turn(
     let count = u32::try_from(latencies.len()).unwrap_or(u32::MAX).max(1);
     Ok(Turn {
         rate: f64::from(count) / took.as_secs_f64(),
-        processor: ((after.0 - before.0) / count, (after.1 - before.1) / count),
+        processor: (after.0.saturating_sub(before.0) / count, after.1.saturating_sub(before.1) / count),
         latencies,
         bytes,
     })
