@@ -1,10 +1,15 @@
 //! Reading JSON values that have to be of some type, with messages that say what was expected.
 
+use std::borrow::Cow;
+
 use model::{JsonObject, MacAddr};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{Field, Invalid, Json};
+
+/// Characters of a word that are told back.
+const TOLD_CHARS: usize = 64;
 
 /// Reads a boolean that may be written as a word: `true`, `t`, `1`, `on`, `y`, `yes` and their opposites in any case.
 pub fn flag(value: &Value) -> Option<bool> {
@@ -47,6 +52,20 @@ pub(crate) fn kind_of(value: &Value) -> &'static str {
     }
 }
 
+/// A value that does not fit, as the caller is told of it: what is a word of the wrong form as it is, of others the kind,
+/// since they may be secrets.
+fn told(json: Json, value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text)
+            if matches!(json, Json::Uuid | Json::Mac | Json::Flag | Json::Integer)
+                && text.chars().count() <= TOLD_CHARS =>
+        {
+            format!("{text:?}").into()
+        }
+        other => kind_of(other).into(),
+    }
+}
+
 /// Whether `value` has the type `json`, and what such a value is called.
 pub(crate) fn fits(json: Json, value: &Value) -> (bool, &'static str) {
     match json {
@@ -78,7 +97,10 @@ pub(crate) fn check_type<T>(field: &Field<T>, value: &Value) -> Result<(), Inval
     if fits || value.is_null() {
         return Ok(());
     }
-    Err(Invalid::at(format!("/{}", field.name), format!("expected {expected}, not {}", kind_of(value))))
+    Err(Invalid::at(
+        format!("/{}", field.name),
+        format!("expected {expected}, not {}", told(field.ty.json, value)),
+    ))
 }
 
 /// A string of at most `max` characters, or nothing.

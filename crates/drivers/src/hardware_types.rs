@@ -126,8 +126,8 @@ pub const HARDWARE_TYPES: &[Row] = &[
     },
 ];
 
-/// Implementations that a node has only if it asks for them, or if the operator lists them: `no-…` is what stands there of
-/// itself.
+/// Implementations that a pretended machine has only if it asks for them, or if the operator lists them: `no-…` is what
+/// stands there of itself.
 const ONLY_IF_ASKED_FOR: &[K] =
     &[K::Bios, K::Console, K::Firmware, K::Inspect, K::Raid, K::Rescue, K::Vendor];
 
@@ -210,8 +210,9 @@ fn offer(row: &Row, choice: &InterfaceChoice) -> Result<HardwareType, CannotOffe
             return Err(CannotOffer::NothingLeft { hardware, kind: *kind, known });
         }
         // Stable: the rest stays in its order.
-        if enabled.is_none() && ONLY_IF_ASKED_FOR.contains(kind) {
-            offered.sort_by_key(|name| name == "fake");
+        if enabled.is_none() && ONLY_IF_ASKED_FOR.contains(kind) && offered.iter().any(|name| name == "fake")
+        {
+            offered.sort_by_key(|name| !name.starts_with("no-"));
         }
         offered.sort_by_key(|name| Some(name) != choice.defaults.get(kind));
         let read = offered.iter().flat_map(|name| properties_of(*kind, name));
@@ -300,7 +301,7 @@ mod tests {
     #[test]
     fn operators_choose_what_is_offered_and_what_is_the_default() {
         let all = offered(&["fake-hardware", "ipmi"], &InterfaceChoice::default()).unwrap();
-        assert_eq!(all[0].interfaces[&K::Raid], ["no-raid", "agent", "fake"], "fakes only for who asks");
+        assert_eq!(all[0].interfaces[&K::Raid], ["no-raid", "fake", "agent"], "fakes only for who asks");
         assert!(all[0].properties.contains_key("B1") && all[1].properties.contains_key("ipmi_address"));
         let choice = InterfaceChoice {
             enabled: listed(K::Vendor, &["no-vendor"])

@@ -181,7 +181,13 @@ async fn routes_come_with_the_rows_of_the_release() {
                 "1.{} {method} {path}",
                 release.minor
             );
-            assert!(was_there != Some(true) || is_there, "1.{} {method} {path} goes", release.minor);
+            // Agents from before the route was named ask without a version, and are answered: 1.1 stands for none.
+            let asked_without = path == "/v1/continue_inspection" && release.minor == 2;
+            assert!(
+                was_there != Some(true) || is_there || asked_without,
+                "1.{} {method} {path} goes",
+                release.minor
+            );
             rows += usize::from(below.is_some());
         }
     }
