@@ -77,7 +77,7 @@ async fn validation_says_no_of_what_a_node_lacks() {
 async fn drivers_tell_their_interfaces_and_properties() {
     let site = Site::start().await;
     let fake = site.get("/v1/drivers/fake-hardware").await;
-    assert_eq!(fake["enabled_raid_interfaces"], json!(["no-raid", "agent", "fake"]));
+    assert_eq!(fake["enabled_raid_interfaces"], json!(["no-raid", "fake", "agent"]));
     assert_eq!(
         (&fake["default_raid_interface"], &fake["default_power_interface"]),
         (&json!("no-raid"), &json!("fake"))
