@@ -152,7 +152,7 @@ mod tests {
         for name in ATTRIBUTES {
             assert!(caller.attribute(name).is_some(), "{name}");
         }
-        assert_eq!(caller.attribute("projct_id"), None);
+        assert_eq!(caller.attribute("project_idd"), None);
         assert_eq!(caller.attribute("system_scope"), Some(Attribute::Text(Some("all"))));
     }
 }

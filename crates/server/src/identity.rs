@@ -185,7 +185,7 @@ mod tests {
     fn mistakes_in_the_file_are_told_at_the_start() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("policy.yaml");
-        std::fs::write(&path, "baremetal:node:delete: '!'\nbaremetal:node:delet: '!'\n").unwrap();
+        std::fs::write(&path, "baremetal:node:delete: '!'\nbaremetal:node:deletes: '!'\n").unwrap();
         let error = format!("{:#}", rules(&config(&format!("[policy]\nfile = {path:?}\n"))).unwrap_err());
         assert!(error.contains("policy.yaml") && error.contains("line 2"), "{error}");
         let error = format!("{:#}", rules(&config("[policy]\nfile = \"/nowhere\"\n")).unwrap_err());
