@@ -5,10 +5,6 @@ use api_types::{Resource, Shape};
 use crate::error::ApiError;
 use crate::request::Request;
 
-/// The parameters of every paged list whose row does not name them.
-#[allow(dead_code, reason = "rows of routes name their parameters; those that do not yet need it")]
-pub(crate) const PAGE_PARAMS: [&str; 6] = ["limit", "marker", "sort_key", "sort_dir", "fields", "detail"];
-
 /// Which part of a list is wanted, and how it is shown.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {

@@ -80,19 +80,6 @@ impl Request {
         }
     }
 
-    /// The same for routes whose row does not tell: no members but `names`; no body at all is an empty one.
-    #[allow(dead_code, reason = "rows of routes tell the shape; those that do not yet need it")]
-    pub(crate) fn members(&self, names: &[&str]) -> Result<Map<String, Value>, ApiError> {
-        let map = if self.body.is_empty() { Map::new() } else { self.json_object()? };
-        match map.keys().find(|key| !names.contains(&key.as_str())) {
-            Some(key) => {
-                let shown: String = key.chars().take(64).collect();
-                Err(ApiError::bad_request(format!("/{shown}: expected {} alone", names.join(", "))))
-            }
-            None => Ok(map),
-        }
-    }
-
     /// Refuses a body where there must be none; an empty object or null counts as none.
     pub(crate) fn no_body(&self) -> Result<(), ApiError> {
         match self.body.trim_ascii() {
@@ -101,7 +88,8 @@ impl Request {
         }
     }
 
-    /// Refuses parameters in the query string.
+    /// Refuses parameters in the query string, for routes whose row does not say what they take; the others' are checked
+    /// before their handler is called.
     pub(crate) fn no_query(&self) -> Result<(), ApiError> {
         self.query.check("", &[], self.version)
     }

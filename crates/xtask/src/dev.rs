@@ -2,6 +2,7 @@
 
 use crate::postgres::Postgres;
 use crate::process::command;
+use crate::servers::database_section;
 use crate::{build, say, setup};
 use anyhow::{Context as _, Result, bail};
 use lab::LabDir;
@@ -89,11 +90,7 @@ fn configuration(scratch: &std::path::Path, port: u16, database: Option<&str>) -
          [conductor]\nenabled_hardware_types = [\"fake-hardware\", \"ipmi\", \"redfish\"]\n",
         data.display()
     );
-    if let Some(url) = database {
-        text.push_str("\n[database]\nurl = \"");
-        text.push_str(url);
-        text.push_str("\"\n");
-    }
+    text.push_str(&database_section(database));
     text
 }
 

@@ -173,12 +173,13 @@ require_agent_tls = false
 "#,
         folder.join("data").display()
     );
-    if let Some(url) = database {
-        text.push_str("\n[database]\nurl = \"");
-        text.push_str(url);
-        text.push_str("\"\n");
-    }
+    text.push_str(&database_section(database));
     text
+}
+
+/// The service's `[database]`, for a store of another URL than its own default.
+pub(crate) fn database_section(url: Option<&str>) -> String {
+    url.map(|url| format!("\n[database]\nurl = \"{url}\"\n")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -35,7 +35,6 @@ impl From<String> for Secretive {
 /// `POST /v1/agent/{node_uuid}/progress`
 pub(crate) async fn report(request: Request) -> Answer {
     request.authorise("baremetal:node:ipa_heartbeat", None)?;
-    request.no_query()?;
     let ident = request.param("node_uuid");
     let node: NodeUuid = ident.parse().map_err(|_| no_node(ident))?;
     let report: Report = serde_json::from_slice(&request.body)

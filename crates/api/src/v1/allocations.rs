@@ -57,7 +57,6 @@ pub(crate) async fn show(request: Request) -> Answer {
 /// `POST /v1/allocations`
 pub(crate) async fn create(request: Request) -> Answer {
     let is_restricted = may_create(&request)?;
-    request.no_query()?;
     let mut body = request.json_object()?;
     let node = node_of(&request, &body).await?;
     if node.is_some() && body.get("resource_class").is_some_and(Value::is_null) {
@@ -85,7 +84,6 @@ pub(crate) async fn create(request: Request) -> Answer {
 
 /// `PATCH /v1/allocations/{allocation_ident}`
 pub(crate) async fn update(request: Request) -> Answer {
-    request.no_query()?;
     let patch = Patch::parse(request.json()?)?;
     let mut allocation = find(&request).await?;
     authorise(&request, "baremetal:allocation:update", &allocation)?;
@@ -108,7 +106,6 @@ pub(crate) async fn update(request: Request) -> Answer {
 
 /// `DELETE /v1/allocations/{allocation_ident}`
 pub(crate) async fn delete(request: Request) -> Answer {
-    request.no_query()?;
     let allocation = find(&request).await?;
     authorise(&request, DELETE, &allocation)?;
     give_back(&request, allocation).await?;

@@ -53,7 +53,6 @@ pub(super) async fn find_chassis(request: &Request, uuid: ChassisUuid) -> Result
 
 /// `POST /v1/chassis`
 pub(crate) async fn create(request: Request) -> Answer {
-    request.no_query()?;
     request.authorise("baremetal:chassis:create", None)?;
     let mut chassis = Chassis::new(Timestamp::now());
     set_fields(&CHASSIS, &mut chassis, request.shaped()?, request.version)?;
@@ -64,7 +63,6 @@ pub(crate) async fn create(request: Request) -> Answer {
 
 /// `PATCH /v1/chassis/{chassis_uuid}`
 pub(crate) async fn update(request: Request) -> Answer {
-    request.no_query()?;
     request.authorise("baremetal:chassis:update", None)?;
     let patch = Patch::parse(request.json()?)?;
     patch.check(&CHASSIS, request.version)?;
@@ -84,7 +82,6 @@ pub(crate) async fn update(request: Request) -> Answer {
 
 /// `DELETE /v1/chassis/{chassis_uuid}`
 pub(crate) async fn delete(request: Request) -> Answer {
-    request.no_query()?;
     request.authorise("baremetal:chassis:delete", None)?;
     let chassis = find(&request).await?;
     request.state.db.delete_chassis(chassis.uuid).await?;

@@ -31,7 +31,6 @@ pub(crate) async fn show(request: Request) -> Answer {
 /// `POST /v1/deploy_templates`
 pub(crate) async fn create(request: Request) -> Answer {
     request.authorise("baremetal:deploy_template:create", None)?;
-    request.no_query()?;
     let mut template = DeployTemplate::new("", Timestamp::now());
     let body = request.json_object()?;
     if let Some(missing) = ["name", "steps"].into_iter().find(|name| !body.contains_key(*name)) {
@@ -46,7 +45,6 @@ pub(crate) async fn create(request: Request) -> Answer {
 /// `PATCH /v1/deploy_templates/{template_ident}`
 pub(crate) async fn update(request: Request) -> Answer {
     request.authorise("baremetal:deploy_template:update", None)?;
-    request.no_query()?;
     let patch = Patch::parse(request.json()?)?;
     patch.check(&DEPLOY_TEMPLATE, request.version)?;
     let mut template = find(&request).await?;
@@ -72,7 +70,6 @@ pub(crate) async fn update(request: Request) -> Answer {
 /// `DELETE /v1/deploy_templates/{template_ident}`
 pub(crate) async fn delete(request: Request) -> Answer {
     request.authorise("baremetal:deploy_template:delete", None)?;
-    request.no_query()?;
     let template = find(&request).await?;
     request.state.db.delete_deploy_template(template.uuid).await?;
     Ok(Reply::no_content())

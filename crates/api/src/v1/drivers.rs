@@ -34,7 +34,6 @@ pub(crate) async fn show(request: Request) -> Answer {
 
 /// `GET /v1/drivers/{driver_name}/properties`
 pub(crate) async fn properties(request: Request) -> Answer {
-    request.no_query()?;
     request.authorise("baremetal:driver:get_properties", None)?;
     Ok(Reply::json(json!(find(&request)?.properties).to_string()))
 }

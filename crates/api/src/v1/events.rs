@@ -12,7 +12,6 @@ const MAX_EVENTS: usize = 1000;
 /// `POST /v1/events`
 pub(crate) async fn post(request: Request) -> Answer {
     request.authorise("baremetal:events:post", None)?;
-    request.no_query()?;
     let Some(Value::Array(events)) = request.shaped()?.remove("events") else {
         return Err(Invalid::at("/events", "expected a list of events").into());
     };

@@ -34,7 +34,6 @@ pub(crate) async fn show(request: Request) -> Answer {
 /// `POST /v1/inspection_rules`
 pub(crate) async fn create(request: Request) -> Answer {
     request.authorise("baremetal:inspection_rule:create", None)?;
-    request.no_query()?;
     let mut rule = InspectionRule::new(Timestamp::now());
     let body = request.json_object()?;
     if !body.contains_key("actions") {
@@ -49,7 +48,6 @@ pub(crate) async fn create(request: Request) -> Answer {
 /// `PATCH /v1/inspection_rules/{uuid}`
 pub(crate) async fn update(request: Request) -> Answer {
     request.authorise("baremetal:inspection_rule:update", None)?;
-    request.no_query()?;
     let patch = Patch::parse(request.json()?)?;
     patch.check(&INSPECTION_RULE, request.version)?;
     let mut rule = find(&request).await?;
@@ -78,7 +76,6 @@ pub(crate) async fn update(request: Request) -> Answer {
 /// `DELETE /v1/inspection_rules/{uuid}`
 pub(crate) async fn delete(request: Request) -> Answer {
     request.authorise("baremetal:inspection_rule:delete", None)?;
-    request.no_query()?;
     let rule = find(&request).await?;
     request.state.db.delete_inspection_rule(rule.uuid).await?;
     Ok(Reply::no_content())

@@ -24,7 +24,6 @@ pub(crate) async fn show(request: Request) -> Answer {
 
 /// `DELETE /v1/nodes/{node_ident}/allocation`
 pub(crate) async fn delete(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:get").await?;
     let allocation = find(&request, &node).await?;
     authorise(&request, DELETE, &allocation)?;

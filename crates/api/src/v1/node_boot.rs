@@ -12,7 +12,6 @@ use crate::{rules, store};
 
 /// `GET /v1/nodes/{node_ident}/management/boot_device`
 pub(crate) async fn boot_device(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:get_boot_device").await?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     let current = request.state.conductors.boot_device(node.uuid).await?;
@@ -33,7 +32,6 @@ pub(crate) async fn set_boot_device(request: Request) -> Answer {
 
 /// `GET /v1/nodes/{node_ident}/management/boot_device/supported`
 pub(crate) async fn supported_boot_devices(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:get_boot_device").await?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
     let devices = request.state.conductors.supported_boot_devices(node.uuid).await?;

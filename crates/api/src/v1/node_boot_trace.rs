@@ -24,7 +24,6 @@ const WAITS: [ProvisionState; 10] = [
 
 /// `GET /v1/nodes/{node_ident}/boot-trace`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:get").await?;
     let entries = request.state.db.boot_trace(node.uuid).await?;
     let attempts = attempts(&entries);

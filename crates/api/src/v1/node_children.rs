@@ -9,7 +9,6 @@ use crate::request::Request;
 
 /// `GET /v1/nodes/{node_ident}/children`; those that the caller may see.
 pub(crate) async fn list(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:get").await?;
     let mut query = NodeQuery::new(request.listed(&NODES, None)?);
     query.filter.parent_node = Some(node.uuid);

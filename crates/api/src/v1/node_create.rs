@@ -13,7 +13,6 @@ use crate::{interfaces, rules};
 
 /// `POST /v1/nodes`
 pub(crate) async fn create(request: Request) -> Answer {
-    request.no_query()?;
     let mut node = Node::new("", Timestamp::now());
     let mut body = request.json_object()?;
     // The empty group is the one that nodes have anyway: versions that do not know groups may say so.

@@ -6,7 +6,6 @@ use crate::{rules, store};
 
 /// `DELETE /v1/nodes/{node_ident}`
 pub(crate) async fn delete(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.find_node(request.param("node_ident")).await?;
     let own_too = request.state.options.project_admin_can_manage_own_nodes;
     if !(own_too && request.may("baremetal:node:delete:self_owned_node", Some(&node))) {

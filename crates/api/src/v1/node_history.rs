@@ -34,7 +34,6 @@ pub(crate) async fn list(request: Request) -> Answer {
 
 /// `GET /v1/nodes/{node_ident}/history/{event_uuid}`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:history:get").await?;
     let ident = request.param("event_uuid");
     let missing = || {

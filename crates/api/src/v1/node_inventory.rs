@@ -6,7 +6,6 @@ use crate::request::Request;
 
 /// `GET /v1/nodes/{node_ident}/inventory`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:inventory:get").await?;
     let Some(found) = request.state.db.inventory(node.uuid).await? else {
         let text = format!("Node {} has no inventory: it was not inspected yet.", node.uuid);

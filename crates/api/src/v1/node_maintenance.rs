@@ -20,7 +20,6 @@ pub(crate) async fn set(request: Request) -> Answer {
 
 /// `DELETE /v1/nodes/{node_ident}/maintenance`
 pub(crate) async fn clear(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:clear_maintenance").await?;
     let change = |before: &model::Node| {
         let mut after = before.clone();

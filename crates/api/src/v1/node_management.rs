@@ -10,7 +10,6 @@ use crate::store;
 
 /// `GET /v1/nodes/{node_ident}/validate`
 pub(crate) async fn validate(request: Request) -> Answer {
-    request.no_query()?;
     let ident = request.param("node_ident").to_owned();
     verdicts(request, &ident).await
 }

@@ -11,7 +11,6 @@ use crate::request::Request;
 
 /// `GET /v1/nodes/{node_ident}/progress`
 pub(crate) async fn show(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:get_states").await?;
     let progress = request.state.conductors.progress(node.uuid).await?;
     let entries = request.state.db.boot_trace(node.uuid).await?;

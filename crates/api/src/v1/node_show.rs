@@ -15,7 +15,6 @@ pub(crate) async fn show(request: Request) -> Answer {
 
 /// `GET /v1/nodes/{node_ident}/states`
 pub(crate) async fn states(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:get_states").await?;
     Ok(Reply::json(request.written(|cx, out| write_node_states(&node, cx, out))))
 }

@@ -12,7 +12,6 @@ const MAX_TRAITS: usize = 50;
 
 /// `GET /v1/nodes/{node_ident}/traits`
 pub(crate) async fn list(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:traits:list").await?;
     let names: Vec<&str> = node.traits.iter().map(Trait::as_str).collect();
     Ok(Reply::json(json!({"traits": names}).to_string()))
@@ -30,7 +29,6 @@ pub(crate) async fn replace(request: Request) -> Answer {
 
 /// `DELETE /v1/nodes/{node_ident}/traits`
 pub(crate) async fn clear(request: Request) -> Answer {
-    request.no_query()?;
     change(&request, "baremetal:node:traits:delete", |_| Ok(Vec::new())).await?;
     Ok(Reply::no_content())
 }
@@ -50,7 +48,6 @@ pub(crate) async fn add(request: Request) -> Answer {
 
 /// `DELETE /v1/nodes/{node_ident}/traits/{trait}`
 pub(crate) async fn remove(request: Request) -> Answer {
-    request.no_query()?;
     let old = request.param("trait");
     change(&request, "baremetal:node:traits:delete", |node| {
         let mut traits = node.traits.clone();

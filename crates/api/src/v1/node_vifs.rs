@@ -11,7 +11,6 @@ use crate::request::Request;
 
 /// `GET /v1/nodes/{node_ident}/vifs`
 pub(crate) async fn list(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:vif:list").await?;
     request.conductor_of(&node, StatusCode::BAD_REQUEST)?;
     let vifs = request.state.conductors.vifs(node.uuid).await?;
@@ -40,7 +39,6 @@ pub(crate) async fn attach(request: Request) -> Answer {
 
 /// `DELETE /v1/nodes/{node_ident}/vifs/{vif_id}`
 pub(crate) async fn detach(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:node:vif:detach").await?;
     request.conductor_of(&node, StatusCode::BAD_REQUEST)?;
     request.state.conductors.detach_vif(node.uuid, request.param("vif_id").to_owned()).await?;

@@ -18,7 +18,6 @@ const CONFLICT_TRIES: usize = 16;
 
 /// `PATCH /v1/ports/{port_ident}`
 pub(crate) async fn update(request: Request) -> Answer {
-    request.no_query()?;
     let patch = Patch::parse(request.json()?)?;
     patch.check(&PORT, request.version)?;
     let mut port = find_port(&request, request.param("port_ident")).await?;
@@ -77,7 +76,6 @@ async fn node_of(request: &Request, uuid: NodeUuid) -> Result<Node, ApiError> {
 
 /// `DELETE /v1/ports/{port_uuid}`
 pub(crate) async fn delete(request: Request) -> Answer {
-    request.no_query()?;
     let ident = request.param("port_ident");
     if Uuid::parse_str(ident).is_err() {
         let shown: String = ident.chars().take(64).collect();

@@ -12,7 +12,6 @@ use crate::{node_part, part_rules, store};
 
 /// `PATCH /v1/portgroups/{portgroup_ident}`
 pub(crate) async fn update(request: Request) -> Answer {
-    request.no_query()?;
     let patch = Patch::parse(request.json()?)?;
     patch.check(&PORTGROUP, request.version)?;
     let mut portgroup = find_portgroup(&request, request.param("portgroup_ident")).await?;
@@ -45,7 +44,6 @@ pub(crate) async fn update(request: Request) -> Answer {
 
 /// `DELETE /v1/portgroups/{portgroup_ident}`
 pub(crate) async fn delete(request: Request) -> Answer {
-    request.no_query()?;
     let portgroup = find_portgroup(&request, request.param("portgroup_ident")).await?;
     let node = node_part::node_of(&request, portgroup.node_uuid).await?;
     request.authorise_node("baremetal:portgroup:delete", &node)?;

@@ -92,7 +92,6 @@ pub(super) async fn find_portgroup(request: &Request, ident: &str) -> Result<Por
 
 /// `POST /v1/portgroups`
 pub(crate) async fn create(request: Request) -> Answer {
-    request.no_query()?;
     let mut body = request.json_object()?;
     let node = node_of_body(&request, &body).await?;
     request.authorise_node("baremetal:portgroup:create", &node)?;

@@ -156,7 +156,6 @@ pub(super) async fn find_port(request: &Request, ident: &str) -> Result<Port, Ap
 
 /// `POST /v1/ports`
 pub(crate) async fn create(request: Request) -> Answer {
-    request.no_query()?;
     let mut body = request.json_object()?;
     let node = node_of(&request, &mut body).await?;
     request.authorise_node("baremetal:port:create", &node)?;

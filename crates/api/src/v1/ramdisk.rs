@@ -55,7 +55,6 @@ pub(super) fn told(request: &Request, found: &LookupReply) -> Result<Vec<u8>, Ap
 pub(crate) async fn heartbeat(request: Request) -> Answer {
     enabled(&request)?;
     request.authorise("baremetal:node:ipa_heartbeat", None)?;
-    request.no_query()?;
     let read = match request.shaped() {
         Ok(body) => read(&request, body),
         Err(error) => Err((HeartbeatRefusal::Malformed, error)),

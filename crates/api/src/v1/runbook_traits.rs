@@ -13,7 +13,6 @@ const MAX_TRAITS: usize = 50;
 
 /// `GET /v1/runbooks/{runbook_ident}/traits`
 pub(crate) async fn list(request: Request) -> Answer {
-    request.no_query()?;
     let runbook = find_readable(&request).await?;
     let names: Vec<&str> = runbook.traits.iter().map(Trait::as_str).collect();
     Ok(Reply::json(json!({"traits": names}).to_string()))
@@ -31,7 +30,6 @@ pub(crate) async fn replace(request: Request) -> Answer {
 
 /// `DELETE /v1/runbooks/{runbook_ident}/traits`
 pub(crate) async fn clear(request: Request) -> Answer {
-    request.no_query()?;
     change(&request, &[UPDATE], |before| with_traits(before, Vec::new())).await?;
     Ok(Reply::no_content())
 }
@@ -51,7 +49,6 @@ pub(crate) async fn add(request: Request) -> Answer {
 
 /// `DELETE /v1/runbooks/{runbook_ident}/traits/{trait}`; one that is not there is as good as removed.
 pub(crate) async fn remove(request: Request) -> Answer {
-    request.no_query()?;
     let old = request.param("trait");
     change(&request, &[UPDATE], |before| {
         with_traits(before, before.traits.iter().filter(|name| name.as_str() != old).cloned().collect())

@@ -37,7 +37,6 @@ pub(crate) async fn show(request: Request) -> Answer {
 /// `POST /v1/runbooks`
 pub(crate) async fn create(request: Request) -> Answer {
     request.authorise("baremetal:runbook:create", None)?;
-    request.no_query()?;
     let mut runbook = Runbook::new("", Timestamp::now());
     let body = request.json_object()?;
     if let Some(missing) = ["name", "steps"].into_iter().find(|name| !body.contains_key(*name)) {
@@ -55,7 +54,6 @@ pub(crate) async fn create(request: Request) -> Answer {
 
 /// `PATCH /v1/runbooks/{runbook_ident}`
 pub(crate) async fn update(request: Request) -> Answer {
-    request.no_query()?;
     let patch = Patch::parse(request.json()?)?;
     check_description(&request, patch.touches("description"))?;
     patch.check(&RUNBOOK, request.version)?;
@@ -73,7 +71,6 @@ pub(crate) async fn update(request: Request) -> Answer {
 
 /// `DELETE /v1/runbooks/{runbook_ident}`
 pub(crate) async fn delete(request: Request) -> Answer {
-    request.no_query()?;
     let runbook = find_readable(&request).await?;
     authorise(&request, "baremetal:runbook:delete", &runbook)?;
     request.state.db.delete_runbook(runbook.uuid).await?;

@@ -8,7 +8,6 @@ use crate::request::Request;
 /// `GET /v1/shards`; nodes without a shard are counted under null.
 pub(crate) async fn list(request: Request) -> Answer {
     request.authorise("baremetal:shards:get", None)?;
-    request.no_query()?;
     let shards = request.state.db.shards().await?;
     let shards: Vec<Value> =
         shards.into_iter().map(|(name, count)| json!({"name": name, "count": count})).collect();

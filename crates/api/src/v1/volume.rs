@@ -7,14 +7,12 @@ use crate::request::Request;
 
 /// `GET /v1/volume`
 pub(crate) async fn root(request: Request) -> Answer {
-    request.no_query()?;
     request.authorise("baremetal:volume:get", None)?;
     Ok(links(&request, &["volume"]))
 }
 
 /// `GET /v1/nodes/{node_ident}/volume`
 pub(crate) async fn of_node(request: Request) -> Answer {
-    request.no_query()?;
     let node = request.node("baremetal:volume:get").await?;
     Ok(links(&request, &["nodes", &node.uuid.to_string(), "volume"]))
 }

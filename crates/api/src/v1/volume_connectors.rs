@@ -56,7 +56,6 @@ async fn find(request: &Request) -> Result<VolumeConnector, ApiError> {
 
 /// `POST /v1/volume/connectors`
 pub(crate) async fn create(request: Request) -> Answer {
-    request.no_query()?;
     let body = request.json_object()?;
     let node = node_of_body(&request, &body).await?;
     request.authorise_node("baremetal:volume:create", &node)?;
@@ -71,7 +70,6 @@ pub(crate) async fn create(request: Request) -> Answer {
 
 /// `PATCH /v1/volume/connectors/{uuid}`
 pub(crate) async fn update(request: Request) -> Answer {
-    request.no_query()?;
     let patch = Patch::parse(request.json()?)?;
     patch.check(&VOLUME_CONNECTOR, request.version)?;
     for _ in 0..CONFLICT_TRIES {
@@ -97,7 +95,6 @@ pub(crate) async fn update(request: Request) -> Answer {
 
 /// `DELETE /v1/volume/connectors/{uuid}`
 pub(crate) async fn delete(request: Request) -> Answer {
-    request.no_query()?;
     let item = find(&request).await?;
     let node = node_of(&request, item.node_uuid).await?;
     request.authorise_node("baremetal:volume:delete", &node)?;

@@ -75,7 +75,6 @@ fn redact(request: &Request, item: &mut VolumeTarget) {
 
 /// `POST /v1/volume/targets`
 pub(crate) async fn create(request: Request) -> Answer {
-    request.no_query()?;
     let body = request.json_object()?;
     let node = node_of_body(&request, &body).await?;
     request.authorise_node("baremetal:volume:create", &node)?;
@@ -91,7 +90,6 @@ pub(crate) async fn create(request: Request) -> Answer {
 
 /// `PATCH /v1/volume/targets/{uuid}`
 pub(crate) async fn update(request: Request) -> Answer {
-    request.no_query()?;
     let patch = Patch::parse(request.json()?)?;
     patch.check(&VOLUME_TARGET, request.version)?;
     for _ in 0..CONFLICT_TRIES {
@@ -117,7 +115,6 @@ pub(crate) async fn update(request: Request) -> Answer {
 
 /// `DELETE /v1/volume/targets/{uuid}`
 pub(crate) async fn delete(request: Request) -> Answer {
-    request.no_query()?;
     let item = find(&request).await?;
     let node = node_of(&request, item.node_uuid).await?;
     request.authorise_node("baremetal:volume:delete", &node)?;
