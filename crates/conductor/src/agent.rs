@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use boot_trace::{BootEventKind, HeartbeatRefusal, LookupRefusal, Told};
 use conductor_api::{AgentProgress, Heartbeat, Lookup, LookupReply, RequestError};
 use db::{NodeKey, PortFilter, PortQuery, Scope};
-use model::{JsonObject, MacAddr, Node, NodeUuid, ProvisionState as S, Secret, Timestamp};
-use provision::{Decision, Input, decide, note_agent};
+use model::{JsonObject, MacAddr, Node, NodeUuid, Secret, Timestamp};
+use provision::{AGENT_TOKEN, Decision, expects_heartbeat, expects_lookup, give_token, take_heartbeat};
 use rand::Rng;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
@@ -21,40 +21,6 @@ const MASK: &str = "******";
 
 /// Addresses of an unknown agent that are looked at for the node that it may be.
 const STRANGERS: usize = 8;
-
-/// States in which an agent may ask who it is (`contract/states_meta.tsv`, `lookup_allowed`).
-pub(crate) const LOOKUP_STATES: [S; 9] = [
-    S::Deploying,
-    S::DeployWait,
-    S::Cleaning,
-    S::CleanWait,
-    S::Inspecting,
-    S::InspectWait,
-    S::Rescuing,
-    S::RescueWait,
-    S::ServiceWait,
-];
-
-/// States in which a heartbeat is taken note of (`contract/states_meta.tsv`, `heartbeat_handled`).
-pub(crate) const HEARTBEAT_STATES: [S; 11] = [
-    S::Deploying,
-    S::DeployWait,
-    S::Cleaning,
-    S::CleanWait,
-    S::Rescuing,
-    S::RescueWait,
-    S::DeployHold,
-    S::CleanHold,
-    S::Servicing,
-    S::ServiceWait,
-    S::ServiceHold,
-];
-
-/// States in which, with fast track, an agent may ask who it is although nothing is under way.
-const FAST_LOOKUP_STATES: [S; 5] = [S::Available, S::Enroll, S::Manageable, S::ServiceHold, S::Servicing];
-
-/// States in which, with fast track, a heartbeat is noted although nothing is under way.
-const FAST_HEARTBEAT_STATES: [S; 3] = [S::Available, S::Enroll, S::Manageable];
 
 /// The latest progress of each node at work. In memory only: the next report comes within a second.
 #[derive(Debug, Default)]
@@ -83,7 +49,7 @@ fn token_fits(node: &Node, token: Option<&Secret>) -> Result<(), RequestError> {
             "The agent token is required for heartbeat processing.".to_owned(),
         ));
     };
-    let known = node.driver_internal_info.get_str("agent_secret_token").unwrap_or_default();
+    let known = node.driver_internal_info.get_str(AGENT_TOKEN).unwrap_or_default();
     let fits = !known.is_empty() && bool::from(known.as_bytes().ct_eq(token.expose().as_bytes()));
     if fits {
         Ok(())
@@ -111,23 +77,14 @@ impl Engine {
             .turn(uuid, |node, flow, world| {
                 token_fits(&node, heartbeat.agent_token.as_ref())
                     .inspect_err(|_| _ = refusal.set(HeartbeatRefusal::Token))?;
-                let fast = self.options.policy.fast_track.is_some()
-                    && FAST_HEARTBEAT_STATES.contains(&node.provision_state);
-                if !fast && !HEARTBEAT_STATES.contains(&node.provision_state) {
+                if !expects_heartbeat(node.provision_state, world.policy.fast_track.is_some()) {
                     return Ok(Decision::rest(node, flow));
                 }
                 let members = self.members_of(&node, &heartbeat, world.now).map_err(|(why, text)| {
                     _ = refusal.set(why);
                     RequestError::Invalid(text)
                 })?;
-                if let Some(flow) = flow {
-                    return Ok(decide(node, flow, Input::Heartbeat(members), world));
-                }
-                let mut node = node;
-                if fast {
-                    note_agent(&mut node, members);
-                }
-                Ok(Decision::rest(node, None))
+                Ok(take_heartbeat(node, flow, members, world))
             })
             .await;
         let turn = turn.map_err(|error| request_error(uuid, error));
@@ -209,9 +166,7 @@ impl Engine {
 
     pub(crate) async fn look_up(&self, lookup: Lookup) -> Result<LookupReply, RequestError> {
         let node = self.find_node(&lookup).await?.ok_or(RequestError::LookupNotFound)?;
-        let fast =
-            self.options.policy.fast_track.is_some() && FAST_LOOKUP_STATES.contains(&node.provision_state);
-        if !fast && !LOOKUP_STATES.contains(&node.provision_state) {
+        if !expects_lookup(node.provision_state, self.options.policy.fast_track.is_some()) {
             let error = format!("no agent is expected while the node is {}.", node.provision_state);
             self.see(node.uuid, BootEventKind::LookupRefused { reason: LookupRefusal::State, error });
             return Err(RequestError::LookupNotFound);
@@ -268,7 +223,7 @@ impl Engine {
 
     /// Makes the token of this boot of the agent, once; whoever asks again gets the mask.
     pub(crate) async fn token_for(&self, node: Node, wanted: bool) -> Result<(Node, Value), RequestError> {
-        if node.driver_internal_info.get_str("agent_secret_token").is_some() {
+        if node.driver_internal_info.get_str(AGENT_TOKEN).is_some() {
             return Ok((node, json!(MASK)));
         }
         if !wanted {
@@ -276,21 +231,10 @@ impl Engine {
         }
         let token = new_token();
         let uuid = node.uuid;
-        let turn = self
-            .turn(uuid, |mut node, flow, world| {
-                // Two who ask at once: the first to be stored wins, the other gets the mask.
-                if node.driver_internal_info.get_str("agent_secret_token").is_some() {
-                    return Ok(Decision::rest(node, flow));
-                }
-                node.driver_internal_info.set("agent_secret_token", json!(token));
-                Ok(match flow {
-                    Some(flow) => decide(node, flow, Input::LookedUp, world),
-                    None => Decision::rest(node, None),
-                })
-            })
-            .await;
+        // Two who ask at once: the first to be stored wins, the other gets the mask.
+        let turn = self.turn(uuid, |node, flow, world| Ok(give_token(node, flow, &token, world))).await;
         let (node, _) = turn.map_err(|error| request_error(uuid, error))?;
-        let ours = node.driver_internal_info.get_str("agent_secret_token").as_deref() == Some(&token);
+        let ours = node.driver_internal_info.get_str(AGENT_TOKEN).as_deref() == Some(&token);
         Ok((node, if ours { json!(token) } else { json!(MASK) }))
     }
 

@@ -10,7 +10,7 @@ use driver::Registry;
 use model::{HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
     Decision, Effect, Entry, ErrorCode, FlowRecord, Input, OfferedStep, Outcome, PlannedStep, Plans,
-    StepError, StepList, World, decide,
+    StepError, StepList, World, feed,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -308,14 +308,7 @@ impl Engine {
     async fn step(&self, uuid: NodeUuid, input: Input) -> Option<(Node, Option<Effect>)> {
         let mut pause = Duration::from_millis(200);
         loop {
-            let turn = self
-                .turn(uuid, |node, flow, world| {
-                    Ok(match flow {
-                        Some(flow) => decide(node, flow, input.clone(), world),
-                        None => Decision::rest(node, None),
-                    })
-                })
-                .await;
+            let turn = self.turn(uuid, |node, flow, world| Ok(feed(node, flow, input.clone(), world))).await;
             match turn {
                 Ok(turn) => return Some(turn),
                 Err(error @ (TurnError::Gone(_) | TurnError::Record(_) | TurnError::Refused(_))) => {
@@ -376,14 +369,12 @@ impl Engine {
 }
 
 fn flow_row(node: NodeUuid, record: &FlowRecord, now: Timestamp) -> FlowRow {
-    // A watchdog for effects: past it, nobody can still be at work on them.
-    let open = record.open.as_ref().map(|open| open.since.plus(open.action.limit() + Duration::from_mins(2)));
     FlowRow {
         node,
         flow: record.id,
         kind: record.kind.flow().name.to_owned(),
         record: serde_json::to_string(record).unwrap_or_default(),
-        deadline_at: open.or_else(|| record.deadline()),
+        deadline_at: record.wake_at(),
         updated_at: now,
     }
 }

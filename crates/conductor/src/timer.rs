@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::Timestamp;
-use provision::{FlowRecord, Input, WaitFor};
+use provision::{Due, FlowRecord, Input};
 
 use crate::engine::Engine;
 
@@ -45,12 +45,12 @@ impl Engine {
             }
             woken = true;
             let record = serde_json::from_str::<FlowRecord>(&row.record).ok();
-            let open = record.as_ref().is_some_and(|flow| flow.open.is_some());
-            tracing::warn!(node = %row.node, flow = row.kind, open, "deadline passed");
-            match record.and_then(|flow| flow.wait).map(|wait| wait.event) {
-                _ if open => self.drive(row.node, Input::Restarted),
-                Some(WaitFor::Agent | WaitFor::Inspection) => self.drive_overdue(row.node),
-                _ => self.drive(row.node, Input::Timer),
+            let due = record.map_or(Due::Timer, |flow| flow.due());
+            tracing::warn!(node = %row.node, flow = row.kind, ?due, "deadline passed");
+            match due {
+                Due::Restarted => self.drive(row.node, Input::Restarted),
+                Due::Overdue => self.drive_overdue(row.node),
+                Due::Timer => self.drive(row.node, Input::Timer),
             }
         }
         if woken {

@@ -8,6 +8,7 @@
 pub mod allocation;
 pub mod flow;
 
+mod agent_calls;
 mod decide;
 mod effect;
 mod error;
@@ -21,7 +22,9 @@ mod step;
 mod told;
 mod transitions;
 mod turn;
+mod wake;
 
+pub use agent_calls::{AGENT_TOKEN, expects_heartbeat, expects_lookup, give_token, take_heartbeat};
 pub use decide::{
     AGENT_KEYS, Decision, Entry, INSTANCE_KEYS, Input, Note, Plans, Policy, World, begin, decide,
     forget_agent, move_node, note_agent,
@@ -38,3 +41,4 @@ pub use step::{Action, AgentStep, NetworkChange, OnRestart, PlannedStep, StepLis
 pub use told::{Status, told_as};
 pub use transitions::{TRANSITIONS, allowed_from, next_state};
 pub use turn::AUTOMATIC_LESSEE;
+pub use wake::{DRIVEN_STATES, Due, fail_orphan, feed};
