@@ -146,7 +146,7 @@ async fn prepared(site: &Site, route: &str) -> Node {
     .await
 }
 
-async fn history(site: &Site, node: &Node) -> HistoryUuid {
+pub(crate) async fn history(site: &Site, node: &Node) -> HistoryUuid {
     let entry = HistoryEntry {
         uuid: HistoryUuid::random(),
         event_type: "provisioning".to_owned(),

@@ -1,14 +1,13 @@
-//! Every field of nodes, chassis and of what nodes have, at every version where reading, creating or patching it changes.
+//! Every field of nodes, chassis and of what nodes have, at every version where creating or patching it changes.
 
 use model::Node;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixture::{NEWEST, Site, address, ranges};
+use crate::fixture::{Site, address, ranges};
 use crate::parts;
 
 const OBSERVED: &str = include_str!("../../../../contract/extra/field_write_status_by_version.tsv");
-const FIELDS: &str = include_str!("../../../../contract/fields.tsv");
 
 /// The resources, where they are, and the first version that has them.
 const RESOURCES: [(&str, &str, u16); 6] = [
@@ -141,27 +140,4 @@ async fn value(site: &Site, resource: &str, field: &str, node: &Node) -> Value {
 /// The last part of a path.
 fn uuid_of(path: &str) -> Value {
     json!(path.rsplit('/').next())
-}
-
-#[tokio::test]
-async fn reading_shows_each_field_from_its_version_on() {
-    let site = Site::new().await;
-    let node = site.node(|_| ()).await;
-    for row in FIELDS.lines().skip(1) {
-        let cells: Vec<&str> = row.split('\t').collect();
-        let Some((_, first)) = place(cells[0]) else { continue };
-        let Some(min) = cells[3].strip_prefix("1.").map(|minor| minor.parse::<u16>().unwrap()) else {
-            continue;
-        };
-        let path = one(&site, cells[0], &node).await;
-        let shows =
-            async |minor| site.call("GET", &path, minor, Value::Null).await.json().get(cells[1]).is_some();
-        assert!(shows(min).await && shows(NEWEST).await, "{row}");
-        let named = format!("{path}?fields={}", cells[1]);
-        assert_eq!(site.call("GET", &named, min.max(8), Value::Null).await.code(), 200, "{row}");
-        if min > first {
-            assert!(!shows(min - 1).await, "{row}");
-            assert_eq!(site.call("GET", &named, min - 1, Value::Null).await.code(), 406, "{row}");
-        }
-    }
 }

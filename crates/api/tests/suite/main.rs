@@ -13,6 +13,7 @@ mod contract;
 #[path = "../../fuzz/entries.rs"]
 mod entries;
 mod events;
+mod every_field;
 mod failures;
 mod fields;
 mod fixture;

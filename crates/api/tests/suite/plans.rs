@@ -10,7 +10,6 @@ use uuid::Uuid;
 use crate::fixture::{NEWEST, Site, ranges};
 
 const OBSERVED: &str = include_str!("../../../../contract/extra/field_write_status_by_version.tsv");
-const FIELDS: &str = include_str!("../../../../contract/fields.tsv");
 
 /// A trait name that nothing has yet; a runbook may be called so in every version.
 fn fresh() -> String {
@@ -86,7 +85,7 @@ fn event() -> Value {
     })
 }
 
-fn value(resource: &str, field: &str) -> Value {
+pub(crate) fn value(resource: &str, field: &str) -> Value {
     match field {
         "uuid" => json!(Uuid::new_v4()),
         "name" => json!(fresh()),
@@ -142,31 +141,6 @@ async fn writing_answers_as_observed_at_the_ends_of_every_range() {
         }
     }
     assert_eq!(rows, 44);
-}
-
-#[tokio::test]
-async fn reading_shows_each_field_from_its_version_on() {
-    let site = Site::new().await;
-    let node = site.node(|_| ()).await;
-    for row in FIELDS.lines().skip(1) {
-        let cells: Vec<&str> = row.split('\t').collect();
-        let Some(one) = route(cells[0]) else { continue };
-        let Some(min) = cells[3].strip_prefix("1.").map(|minor| minor.parse::<u16>().unwrap()) else {
-            continue;
-        };
-        let path = stored(&site, one, &node).await;
-        let shows = async |path: &str, minor| {
-            site.call("GET", path, minor, Value::Null).await.json().get(cells[1]).is_some()
-        };
-        assert!(shows(&path, min).await && shows(&path, NEWEST).await, "{row}");
-        assert!(!shows(&path, min - 1).await, "{row}");
-        let named = format!("{path}?fields={}", cells[1]);
-        assert_eq!(site.call("GET", &named, min, Value::Null).await.code(), 200, "{row}");
-        let (collection, _) = one.rsplit_once('/').unwrap();
-        let list = site.get(collection).await.json();
-        let short = list[&collection[4..]][0].get(cells[1]).is_some();
-        assert_eq!(short, cells[8] == "yes", "{row}");
-    }
 }
 
 #[tokio::test]
