@@ -3,6 +3,8 @@
 use model::{BootIntent, ProvisionState as S};
 use provision::{FlowKind, FlowRecord, Input, Phase, WaitFor};
 
+use rehearsal::Command;
+
 use crate::life::{Crash, Life};
 
 /// One line for every kind of thing that version 1 could be at: each action under way, each wait, each flow.
@@ -52,7 +54,7 @@ fn every_record_of_version_1_reads_back_and_goes_on() {
         if let (Some(agent), Some(flow)) = (&mut life.machine.agent, &mut life.flow) {
             let told =
                 flow.current().filter(|_| asks_step || flow.open.is_some()).map(|step| step.step.clone());
-            agent.commands.extend(told.map(|step| (step, true)));
+            agent.commands.extend(told.map(|step| Command { step, succeeded: Some(true) }));
             flow.agent_started_at = flow.agent_started_at.take().map(|_| agent.started_at.clone());
         }
         life.feed(Input::Restarted);

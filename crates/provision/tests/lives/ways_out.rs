@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use model::{Node, ProvisionState as S};
-use provision::{Input, Outcome, StepError, Verb, Wish, perform};
+use provision::{Input, Verb, Wish, perform};
 
 use crate::life::{Crash, Life, wish};
 
@@ -149,9 +149,4 @@ fn a_refusal_for_the_state_names_the_states_that_allow_it() {
             }
         }
     }
-}
-
-/// What a machine that does nothing answers.
-pub(crate) fn broken() -> Outcome {
-    Outcome::Failed(StepError::new(provision::ErrorCode::BmcUnreachable, "no answer."))
 }
