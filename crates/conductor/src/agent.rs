@@ -286,6 +286,10 @@ pub(crate) fn request_error(node: NodeUuid, error: TurnError) -> RequestError {
     match error {
         TurnError::Gone(_) => RequestError::NotFound(node.to_string()),
         TurnError::Refused(error) => error,
+        TurnError::Fenced => RequestError::Unavailable(
+            "This conductor gave no sign of life in time and may not work on nodes until it has registered again; try again in a moment."
+                .to_owned(),
+        ),
         TurnError::Store(error) => store_error(&error),
         TurnError::Record(error) => {
             tracing::error!(node = %node, %error, "the record of the flow cannot be read");

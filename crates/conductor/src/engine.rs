@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use cluster::Members;
 use conductor_api::RequestError;
 use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite};
 use driver::Registry;
@@ -22,6 +24,7 @@ use crate::agent::ProgressBoard;
 use crate::allocation::Allocating;
 use crate::gate::Gates;
 use crate::measure;
+use crate::tenure::Tenure;
 
 /// How often a decision is made anew because somebody else wrote the node in between.
 const MAX_CONFLICTS: usize = 16;
@@ -36,6 +39,12 @@ pub(crate) struct Engine {
     pub(crate) registry: Registry,
     pub(crate) options: Options,
     pub(crate) progress: ProgressBoard,
+    /// The conductors of the site, as last seen.
+    pub(crate) members: Members,
+    /// This conductor's current registration.
+    pub(crate) tenure: ArcSwap<Tenure>,
+    /// Another process has taken this one's name.
+    pub(crate) replaced: CancellationToken,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// A deadline may have come closer.
@@ -50,12 +59,25 @@ pub(crate) struct Engine {
     permits: Semaphore,
 }
 
+/// What an engine is made of.
+pub(crate) struct Parts {
+    pub(crate) db: Db,
+    pub(crate) registry: Registry,
+    pub(crate) options: Options,
+    pub(crate) members: Members,
+    pub(crate) tenure: Tenure,
+    pub(crate) stop: CancellationToken,
+}
+
 /// Why a turn could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TurnError {
     /// The node is gone.
     #[error("node {0} is gone")]
     Gone(NodeUuid),
+    /// This conductor gave no sign of life in time: others may work on the node by now.
+    #[error("this conductor lost its lease")]
+    Fenced,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] DbError),
@@ -126,12 +148,16 @@ impl Plans for NodePlans<'_> {
 }
 
 impl Engine {
-    pub(crate) fn new(db: Db, registry: Registry, options: Options) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { db, registry, options, members, tenure, stop } = parts;
         Self {
             db,
             registry,
+            members,
+            tenure: ArcSwap::from_pointee(tenure),
+            replaced: CancellationToken::new(),
             progress: ProgressBoard::default(),
-            stop: CancellationToken::new(),
+            stop,
             tasks: TaskTracker::new(),
             deadlines: Notify::new(),
             background: Arc::new(Semaphore::new(MAX_BACKGROUND)),
@@ -152,6 +178,11 @@ impl Engine {
         Ok((found, flow))
     }
 
+    /// The registration that work begins under now.
+    pub(crate) fn tenure(&self) -> Arc<Tenure> {
+        self.tenure.load_full()
+    }
+
     /// Takes one turn: loads the node, has `decision` made, stores it. Returns what is to be carried out.
     pub(crate) async fn turn<F>(
         &self,
@@ -161,17 +192,38 @@ impl Engine {
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
-        // Nodes and records are large: whoever waits for a turn should not be.
-        Box::pin(self.turn_in_place(uuid, decision)).await
+        self.turn_under(&self.tenure(), uuid, decision).await
     }
 
-    async fn turn_in_place<F>(&self, uuid: NodeUuid, decision: F) -> Result<(Node, Option<Effect>), TurnError>
+    /// As [`Engine::turn`], under the registration that the work began under.
+    async fn turn_under<F>(
+        &self,
+        tenure: &Tenure,
+        uuid: NodeUuid,
+        decision: F,
+    ) -> Result<(Node, Option<Effect>), TurnError>
+    where
+        F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
+    {
+        // Nodes and records are large: whoever waits for a turn should not be.
+        Box::pin(self.turn_in_place(tenure, uuid, decision)).await
+    }
+
+    async fn turn_in_place<F>(
+        &self,
+        tenure: &Tenure,
+        uuid: NodeUuid,
+        decision: F,
+    ) -> Result<(Node, Option<Effect>), TurnError>
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
         let _gate = self.gates.pass(uuid).await;
         let mut conflicts = 0;
         loop {
+            if !tenure.holds() {
+                return Err(TurnError::Fenced);
+            }
             let (before, flow) = self.load(uuid).await?;
             let now = Timestamp::now();
             let plans = NodePlans { engine: self };
@@ -183,7 +235,7 @@ impl Engine {
             let decided = decision(before.clone(), flow, world)?;
             let stands = decided.flow.as_ref().map(|flow| (flow.id, flow.step));
             let (commit, effect) = self.commit_of(before, decided, flow_id.is_some(), now);
-            match self.db.commit(commit).await {
+            match self.db.commit(Commit { by: Some(tenure.term.clone()), ..commit }).await {
                 Ok(node) => {
                     measure::moved(was, &node, now);
                     if let Some(step) = step {
@@ -193,6 +245,7 @@ impl Engine {
                     return Ok((node, effect));
                 }
                 Err(DbError::Conflict { .. }) if conflicts < MAX_CONFLICTS => conflicts += 1,
+                Err(DbError::Fenced { .. }) => return Err(TurnError::Fenced),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -237,7 +290,10 @@ impl Engine {
             })
             .collect();
         let flow = match &decided.flow {
-            Some(record) => FlowChange::Put(flow_row(before.uuid, record, now)),
+            Some(record) => {
+                let conductor = self.conductor_of_flow(&decided.node, record, decided.effect.is_some());
+                FlowChange::Put(flow_row(before.uuid, record, conductor, now))
+            }
             None if had_flow => FlowChange::Remove,
             None => FlowChange::Keep,
         };
@@ -253,6 +309,13 @@ impl Engine {
             "decided"
         );
         (Commit { flow, journal, history, ..Commit::new(before, decided.node) }, decided.effect)
+    }
+
+    /// Who works on a flow from now on: we, unless another conductor is doing something to the machine.
+    fn conductor_of_flow(&self, node: &Node, flow: &FlowRecord, begins: bool) -> String {
+        let busy = flow.open.as_ref().is_some_and(|open| !open.poll) && !begins;
+        let holder = node.lease.as_ref().filter(|_| busy).map(|lease| &lease.holder);
+        holder.unwrap_or(&self.options.hostname).clone()
     }
 
     /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.
@@ -283,9 +346,11 @@ impl Engine {
         mut input: Option<Input>,
         mut todo: Option<(Node, Effect)>,
     ) {
+        // Whatever comes of this is said under the registration that it began under, or not at all.
+        let tenure = self.tenure();
         loop {
             if let Some(input) = input.take() {
-                todo = match self.step(uuid, input).await {
+                todo = match self.step(&tenure, uuid, input).await {
                     Some((node, Some(effect))) => Some((node, effect)),
                     Some((_, None)) | None => return,
                 };
@@ -294,7 +359,7 @@ impl Engine {
             let (run, seq) = (effect.run, effect.seq);
             self.driving.lock().unwrap_or_else(PoisonError::into_inner).insert(uuid);
             let outcome = tokio::select! {
-                outcome = self.guarded(node, effect) => Some(outcome),
+                outcome = self.guarded(&tenure, node, effect) => outcome,
                 // Whatever was begun is in the journal: the next start goes on from there.
                 () = self.stop.cancelled() => None,
             };
@@ -305,12 +370,18 @@ impl Engine {
     }
 
     /// Records an input. An outcome must not be lost, so a failing store is tried again until the service stops.
-    async fn step(&self, uuid: NodeUuid, input: Input) -> Option<(Node, Option<Effect>)> {
+    async fn step(&self, tenure: &Tenure, uuid: NodeUuid, input: Input) -> Option<(Node, Option<Effect>)> {
         let mut pause = Duration::from_millis(200);
         loop {
-            let turn = self.turn(uuid, |node, flow, world| Ok(feed(node, flow, input.clone(), world))).await;
+            let turn = self
+                .turn_under(tenure, uuid, |node, flow, world| Ok(feed(node, flow, input.clone(), world)))
+                .await;
             match turn {
                 Ok(turn) => return Some(turn),
+                Err(TurnError::Fenced) => {
+                    tracing::warn!("the lease was lost: whoever takes the node over goes on");
+                    return None;
+                }
                 Err(error @ (TurnError::Gone(_) | TurnError::Record(_) | TurnError::Refused(_))) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "the flow cannot go on");
                     return None;
@@ -323,6 +394,7 @@ impl Engine {
                     );
                     tokio::select! {
                         () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(10)),
+                        () = tenure.ended() => return None,
                         () = self.stop.cancelled() => return None,
                     }
                 }
@@ -330,23 +402,23 @@ impl Engine {
         }
     }
 
-    /// Carries out an effect within its limit; a panic in a driver is its failure, not the node's end.
-    async fn guarded(self: &Arc<Self>, node: Node, effect: Effect) -> Outcome {
-        let Ok(_permit) = self.permits.acquire().await else {
-            return Outcome::Failed(StepError::new(ErrorCode::Internal, "the service is stopping."));
-        };
+    /// Carries out an effect within its limit; a panic in a driver is its failure, not the node's end. `None` when the
+    /// tenure ended meanwhile.
+    async fn guarded(self: &Arc<Self>, tenure: &Arc<Tenure>, node: Node, effect: Effect) -> Option<Outcome> {
+        let _permit = self.permits.acquire().await.ok()?;
         let limit = effect.action.limit();
         let label = effect.action.to_string();
         let flow = effect.flow.flow().name;
         let step = effect.step.as_ref().map(PlannedStep::label);
-        let engine = Arc::clone(self);
+        let (engine, held) = (Arc::clone(self), Arc::clone(tenure));
         let began = tokio::time::Instant::now();
         let task = tokio::spawn(
-            async move { engine.carry_out(&node, effect).await }.instrument(tracing::Span::current()),
+            async move { Box::pin(held.within(engine.carry_out(&node, effect))).await }
+                .instrument(tracing::Span::current()),
         );
-        let abort = task.abort_handle();
+        let abort = AbortOnDrop(task.abort_handle());
         let outcome = match tokio::time::timeout(limit, task).await {
-            Ok(Ok(outcome)) => outcome,
+            Ok(Ok(outcome)) => outcome?,
             Ok(Err(panic)) => {
                 tracing::error!(error = %panic, "a driver panicked");
                 Outcome::Failed(StepError::new(
@@ -355,7 +427,7 @@ impl Engine {
                 ))
             }
             Err(_) => {
-                abort.abort();
+                drop(abort);
                 Outcome::Failed(StepError::new(
                     ErrorCode::StepTimeout,
                     format!("{label} did not end within {} s.", limit.as_secs()),
@@ -364,11 +436,20 @@ impl Engine {
         };
         measure::acted(flow, &label, &outcome, began.elapsed());
         tracing::info!(flow, step, action = label, outcome = outcome.summary(), "carried out");
-        outcome
+        Some(outcome)
     }
 }
 
-fn flow_row(node: NodeUuid, record: &FlowRecord, now: Timestamp) -> FlowRow {
+/// Ends a task with whoever waits for it.
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn flow_row(node: NodeUuid, record: &FlowRecord, conductor: String, now: Timestamp) -> FlowRow {
     FlowRow {
         node,
         flow: record.id,
@@ -376,5 +457,6 @@ fn flow_row(node: NodeUuid, record: &FlowRecord, now: Timestamp) -> FlowRow {
         record: serde_json::to_string(record).unwrap_or_default(),
         deadline_at: record.wake_at(),
         updated_at: now,
+        conductor,
     }
 }

@@ -15,6 +15,10 @@ pub struct Options {
     pub hostname: String,
     /// The group whose nodes it takes; empty is the default group.
     pub conductor_group: String,
+    /// Between two signs of life to the other conductors.
+    pub sign_of_life: Duration,
+    /// A conductor that gave none for so long is taken for dead; its own work ends by then.
+    pub lease: Duration,
     /// Time limits of flows.
     pub policy: Policy,
     /// Told to agents: they call at least this often.
@@ -42,6 +46,8 @@ impl Default for Options {
         Self {
             hostname: "localhost".to_owned(),
             conductor_group: String::new(),
+            sign_of_life: Duration::from_secs(10),
+            lease: Duration::from_mins(1),
             policy: Policy::default(),
             heartbeat_timeout: Duration::from_mins(5),
             require_agent_tls: true,

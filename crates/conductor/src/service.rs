@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster::{Members, Watch};
 use conductor_api::{
     AgentProgress, Conductors, CurrentBootDevice, Heartbeat, InspectionReport, InterfaceVerdict, Lookup,
     LookupReply, NodeProgress, ProvisionArgs, Reply,
 };
-use db::{Db, DbError, Registration};
+use db::{Db, DbError};
 use driver::Registry;
 use model::{
     AllocationUuid, BootDevice, BootMode, HardwareType, InterfaceKind, Node, NodeUuid, PowerTarget, Secret,
 };
-use provision::{Input, Verb};
+use provision::Verb;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::Options;
-use crate::engine::Engine;
-
-/// How often a conductor gives a sign of life.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+use crate::engine::{Engine, Parts};
+use crate::membership::register;
 
 /// How long a stop waits for what is under way. The journal has it, so nothing is lost by not waiting longer.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -44,38 +44,42 @@ pub struct Conductor {
 }
 
 impl Conductor {
-    /// Registers it, takes up every flow where its record says, and starts its timers.
+    /// Registers it, takes up every flow that it had where its record says, and starts its timers.
     pub async fn start(db: Db, registry: Registry, options: Options) -> Result<Self, StartError> {
         let hardware_types: Arc<[HardwareType]> = registry.hardware_types.clone().into();
-        let engine = Arc::new(Engine::new(db, registry, options));
+        let tenure = register(&db, &registry, &options).await.map_err(StartError::Register)?;
+        let stop = CancellationToken::new();
+        let watch = Watch { every: options.sign_of_life, lease: options.lease };
+        let members = Members::start(db.clone(), watch, stop.clone()).await.map_err(StartError::Register)?;
+        let engine = Arc::new(Engine::new(Parts { db, registry, options, members, tenure, stop }));
         let conductor = Self { engine, hardware_types };
-        conductor.register().await.map_err(StartError::Register)?;
-        let flows = conductor.engine.db.list_flows().await.map_err(StartError::Flows)?;
-        tracing::info!(
-            flows = flows.len(),
-            hostname = conductor.engine.options.hostname,
-            "conductor started"
-        );
-        let driven: HashSet<NodeUuid> = flows.iter().map(|row| row.node).collect();
-        conductor.engine.fail_orphans(&driven).await.map_err(StartError::Flows)?;
-        for row in flows {
-            conductor.engine.drive(row.node, Input::Restarted);
-        }
-        conductor.engine.tasks.spawn(Arc::clone(&conductor.engine).keep_time());
-        conductor.engine.tasks.spawn(Arc::clone(&conductor.engine).keep_house());
-        conductor.engine.tasks.spawn(Arc::clone(&conductor.engine).take_up_allocations());
-        conductor.engine.tasks.spawn(give_signs_of_life(Arc::clone(&conductor.engine)));
+        conductor.take_up().await.map_err(StartError::Flows)?;
         Ok(conductor)
     }
 
-    async fn register(&self) -> Result<(), DbError> {
-        let options = &self.engine.options;
-        let registration = Registration {
-            hostname: options.hostname.clone(),
-            conductor_group: options.conductor_group.clone(),
-            hardware_types: self.hardware_types.to_vec(),
-        };
-        self.engine.db.register_conductor(registration).await.map(drop)
+    async fn take_up(&self) -> Result<(), DbError> {
+        let engine = &self.engine;
+        let flows = engine.db.list_flows().await?;
+        let driven: HashSet<NodeUuid> = flows.iter().map(|row| row.node).collect();
+        engine.fail_orphans(&driven).await?;
+        let resumed = engine.resume_flows().await?;
+        tracing::info!(flows = resumed, hostname = engine.options.hostname, "conductor started");
+        engine.tasks.spawn(Arc::clone(engine).keep_time());
+        engine.tasks.spawn(Arc::clone(engine).keep_house());
+        engine.tasks.spawn(Arc::clone(engine).take_up_allocations());
+        engine.tasks.spawn(Arc::clone(engine).keep_tenure());
+        engine.tasks.spawn(Arc::clone(engine).keep_watch());
+        Ok(())
+    }
+
+    /// The conductors of the site, as this one sees them.
+    pub fn members(&self) -> &Members {
+        &self.engine.members
+    }
+
+    /// Ends when another process has registered under this conductor's name: this one does nothing any more.
+    pub async fn replaced(&self) {
+        self.engine.replaced.cancelled().await;
     }
 
     /// Stops: no new effect begins, those under way are left to the journal.
@@ -85,20 +89,10 @@ impl Conductor {
         if tokio::time::timeout(STOP_LIMIT, self.engine.tasks.wait()).await.is_err() {
             tracing::warn!("some work did not end in time; it goes on from the journal at the next start");
         }
-        if let Err(error) = self.engine.db.set_conductor_offline(&self.engine.options.hostname).await {
+        let tenure = self.engine.tenure();
+        tenure.end();
+        if let Err(error) = self.engine.db.set_conductor_offline(&tenure.term).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot sign off");
-        }
-    }
-}
-
-async fn give_signs_of_life(engine: Arc<Engine>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(SIGN_OF_LIFE) => {}
-            () = engine.stop.cancelled() => return,
-        }
-        if let Err(error) = engine.db.touch_conductor(&engine.options.hostname).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot give a sign of life");
         }
     }
 }

@@ -36,7 +36,7 @@ impl Engine {
     /// Wakes what is due and says how long to sleep.
     async fn fire(self: &Arc<Self>) -> Result<Duration, db::DbError> {
         let now = Timestamp::now();
-        let due = self.db.due_flows(now, BATCH).await?;
+        let due = self.db.due_flows(&self.options.hostname, now, BATCH).await?;
         let mut woken = false;
         for row in due {
             // What is being carried out has its own limit and will report.
@@ -57,7 +57,7 @@ impl Engine {
             // They have to be stored with a new deadline before it makes sense to look again.
             return Ok(Duration::from_secs(1));
         }
-        let next = self.db.next_deadline().await?;
+        let next = self.db.next_deadline(&self.options.hostname).await?;
         let wait = next.map_or(LONGEST, |at| at.since(Timestamp::now()).max(Duration::from_millis(10)));
         Ok(if next.is_some_and(|at| at <= now) { Duration::from_secs(1) } else { wait.min(LONGEST) })
     }

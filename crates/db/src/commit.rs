@@ -3,7 +3,9 @@
 use model::Node;
 
 use crate::session::Session;
-use crate::{DbError, FlowChange, HistoryEntry, JournalWrite, NewEvent, flow, history, node};
+use crate::{
+    DbError, FlowChange, HistoryEntry, JournalWrite, NewEvent, Term, conductor, flow, history, node,
+};
 
 /// A decision to record.
 #[derive(Debug, Clone)]
@@ -12,6 +14,8 @@ pub struct Commit {
     pub before: Node,
     /// The node as decided. Recorded only if nobody wrote the node since `before` was read.
     pub after: Node,
+    /// The conductor that decided. Recorded only while its registration is the current one.
+    pub by: Option<Term>,
     /// What becomes of its flow.
     pub flow: FlowChange,
     /// Lines for the journal, in order.
@@ -30,6 +34,7 @@ impl Commit {
         Self {
             before,
             after,
+            by: None,
             flow: FlowChange::Keep,
             journal: Vec::new(),
             history: Vec::new(),
@@ -41,10 +46,13 @@ impl Commit {
 
 /// Records a decision. The node's row comes first (its lock orders the writers of a node).
 pub(crate) fn record(session: &mut dyn Session, commit: Commit) -> Result<Node, DbError> {
+    if let Some(by) = &commit.by {
+        conductor::check(session, by)?;
+    }
     let node = node::write::update(session, &commit.before, commit.after)?;
     flow::change(session, node.uuid, &commit.flow)?;
     for line in &commit.journal {
-        flow::note(session, node.uuid, line)?;
+        flow::note(session, node.uuid, commit.by.as_ref(), line)?;
     }
     history::add(session, node.uuid, &commit.history)?;
     for (channel, payload) in &commit.notices {

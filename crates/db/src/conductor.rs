@@ -20,6 +20,30 @@ pub struct Registration {
     pub hardware_types: Vec<HardwareType>,
 }
 
+/// One registration of a conductor: from when it registered until it does so again or is declared dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// The conductor.
+    pub hostname: String,
+    /// Which of its registrations.
+    pub epoch: i64,
+}
+
+impl From<&Conductor> for Term {
+    fn from(row: &Conductor) -> Self {
+        Self { hostname: row.hostname.clone(), epoch: row.epoch }
+    }
+}
+
+impl Term {
+    fn fenced(&self) -> DbError {
+        DbError::Fenced { conductor: self.hostname.clone(), epoch: self.epoch }
+    }
+}
+
+/// The channel of wake-ups that tell of conductors that came or went; the payload is the hostname.
+pub const CHANNEL: &str = "conductors";
+
 /// A hardware type and the conductor that offers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConductorHardware {
@@ -33,21 +57,24 @@ pub struct ConductorHardware {
     pub hardware_type: HardwareType,
 }
 
-const SELECT: &str = "SELECT id, hostname, conductor_group, online, created_at, updated_at, \
+const SELECT: &str = "SELECT id, hostname, conductor_group, online, created_at, updated_at, epoch, \
     (SELECT string_agg(d.hardware_type, ',' ORDER BY d.hardware_type) FROM conductor_drivers d \
      WHERE d.conductor_id = conductors.id) FROM conductors";
 
 statements! {
-    REGISTER = "INSERT INTO conductors (hostname, conductor_group, online, created_at, updated_at) \
-        VALUES (?1, ?2, 1, ?3, ?3) ON CONFLICT (hostname) DO UPDATE SET conductor_group = excluded.conductor_group, \
-        online = 1, updated_at = excluded.updated_at RETURNING id";
+    REGISTER = "INSERT INTO conductors (hostname, conductor_group, online, created_at, updated_at, epoch) \
+        VALUES (?1, ?2, 1, ?3, ?3, 1) ON CONFLICT (hostname) DO UPDATE SET conductor_group = excluded.conductor_group, \
+        online = 1, updated_at = excluded.updated_at, epoch = conductors.epoch + 1 RETURNING id";
     FORGET_DRIVERS = "DELETE FROM conductor_drivers WHERE conductor_id = ?1";
     FORGET_INTERFACES = "DELETE FROM conductor_interfaces WHERE conductor_id = ?1";
     ADD_DRIVER = "INSERT INTO conductor_drivers (conductor_id, hardware_type, properties) VALUES (?1, ?2, ?3)";
     ADD_INTERFACE = "INSERT INTO conductor_interfaces \
         (conductor_id, hardware_type, interface_type, position, implementation) VALUES (?1, ?2, ?3, ?4, ?5)";
-    TOUCH = "UPDATE conductors SET online = 1, updated_at = ?2 WHERE hostname = ?1";
-    OFFLINE = "UPDATE conductors SET online = 0, updated_at = ?2 WHERE hostname = ?1";
+    TOUCH = "UPDATE conductors SET online = 1, updated_at = ?3 WHERE hostname = ?1 AND epoch = ?2";
+    OFFLINE = "UPDATE conductors SET online = 0, updated_at = ?3, epoch = epoch + 1 WHERE hostname = ?1 AND epoch = ?2";
+    DECLARE_DEAD = "UPDATE conductors SET online = 0, epoch = epoch + 1 \
+        WHERE hostname = ?1 AND epoch = ?2 AND updated_at = ?3 AND online = 1";
+    IS_CURRENT = "SELECT 1 FROM conductors WHERE hostname = ?1 AND epoch = ?2";
     LIST = format!("{SELECT} ORDER BY id");
     GET = format!("{SELECT} WHERE hostname = ?1");
     DRIVERS = "SELECT c.id, c.hostname, c.conductor_group, c.updated_at, d.hardware_type, d.properties \
@@ -84,17 +111,36 @@ pub(crate) fn register(session: &mut dyn Session, it: &Registration) -> Result<C
             }
         }
     }
-    get(session, &it.hostname)?.ok_or_else(|| unknown(&it.hostname))
+    session.notify(CHANNEL, &it.hostname)?;
+    get(session, &it.hostname)?.ok_or(DbError::Closed)
 }
 
 /// Notes a sign of life.
-pub(crate) fn touch(session: &mut dyn Session, hostname: &str) -> Result<(), DbError> {
-    mark(session, &TOUCH, hostname)
+pub(crate) fn touch(session: &mut dyn Session, by: &Term) -> Result<(), DbError> {
+    mark(session, &TOUCH, by)
 }
 
-/// Notes a graceful stop.
-pub(crate) fn set_offline(session: &mut dyn Session, hostname: &str) -> Result<(), DbError> {
-    mark(session, &OFFLINE, hostname)
+/// Notes a graceful stop: nothing that it still says counts any more.
+pub(crate) fn set_offline(session: &mut dyn Session, by: &Term) -> Result<(), DbError> {
+    mark(session, &OFFLINE, by)?;
+    session.notify(CHANNEL, &by.hostname)
+}
+
+/// Declares a conductor dead, unless it gave a sign of life since `last` was read; whether it did.
+pub(crate) fn declare_dead(session: &mut dyn Session, last: &Conductor) -> Result<bool, DbError> {
+    let params = [text(&last.hostname), Param::Int(last.epoch), last.updated_at.param()];
+    let declared = session.execute((&DECLARE_DEAD).into(), &params)? > 0;
+    if declared {
+        session.notify(CHANNEL, &last.hostname)?;
+    }
+    Ok(declared)
+}
+
+/// Refuses what a conductor says that registered again since, or was declared dead.
+pub(crate) fn check(session: &mut dyn Session, by: &Term) -> Result<(), DbError> {
+    let params = [text(&by.hostname), Param::Int(by.epoch)];
+    let found: Option<i64> = first(session, &IS_CURRENT, &params, |row| row.take(0))?;
+    found.map(drop).ok_or_else(|| by.fenced())
 }
 
 /// All conductors, in the order of their first registration.
@@ -141,20 +187,18 @@ pub(crate) fn hardware(session: &mut dyn Session) -> Result<Vec<ConductorHardwar
 fn mark(
     session: &mut dyn Session,
     statement: &'static crate::statement::Statement,
-    hostname: &str,
+    by: &Term,
 ) -> Result<(), DbError> {
-    match session.execute(statement.into(), &[text(hostname), Timestamp::now().param()])? {
-        0 => Err(unknown(hostname)),
+    let now = Timestamp::now();
+    let params = [text(&by.hostname), Param::Int(by.epoch), now.param()];
+    match session.execute(statement.into(), &params)? {
+        0 => Err(by.fenced()),
         _ => Ok(()),
     }
 }
 
-fn unknown(hostname: &str) -> DbError {
-    DbError::NotFound { what: "conductor", key: hostname.to_owned() }
-}
-
 fn decode(row: &Row<'_>) -> Result<Conductor, DbError> {
-    let drivers: Option<String> = row.take(6)?;
+    let drivers: Option<String> = row.take(7)?;
     Ok(Conductor {
         id: row.take(0)?,
         hostname: row.take(1)?,
@@ -163,5 +207,6 @@ fn decode(row: &Row<'_>) -> Result<Conductor, DbError> {
         online: row.take(3)?,
         created_at: row.take(4)?,
         updated_at: row.take(5)?,
+        epoch: row.take(6)?,
     })
 }

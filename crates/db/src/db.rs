@@ -25,8 +25,8 @@ use crate::sqlite::Sqlite;
 use crate::{
     Commit, ConductorHardware, DatabaseUrl, DbError, EventPage, EventQuery, EventRetention, FlowRow,
     HistoryEntry, HistoryQuery, JournalRow, NewEvent, NodeKey, NodeQuery, Options, PortKey, PortQuery,
-    Registration, Scope, User, Wakeup, account, commit, conductor, event, flow, history, node, port,
-    statement,
+    Registration, Scope, StrayFlow, Term, User, Wakeup, account, commit, conductor, event, flow, history,
+    node, port, statement,
 };
 
 /// Lists that may have more rows than this are read on a thread that may block.
@@ -303,7 +303,7 @@ impl Db {
     /// Records a decision about a node: everything, or nothing.
     ///
     /// # Errors
-    /// As [`Db::update_node`]; `Duplicate` for a journal line that is there already, `NotFound` for the outcome of a
+    /// As [`Db::update_node`]; `Fenced` when the conductor's registration is not the current one; `Duplicate` for a journal line that is there already, `NotFound` for the outcome of a
     /// line that is not; `NoticeTooLong`.
     pub async fn commit(&self, commit: Commit) -> Result<Node, DbError> {
         self.write(move |session| commit::record(session, commit)).await
@@ -380,19 +380,26 @@ impl Db {
     /// Notes a conductor's sign of life.
     ///
     /// # Errors
-    /// `NotFound`: it has to register.
-    pub async fn touch_conductor(&self, hostname: &str) -> Result<(), DbError> {
-        let hostname = hostname.to_owned();
-        self.write(move |session| conductor::touch(session, &hostname)).await
+    /// `Fenced`: it has to register.
+    pub async fn touch_conductor(&self, by: &Term) -> Result<(), DbError> {
+        let by = by.clone();
+        self.write(move |session| conductor::touch(session, &by)).await
     }
 
-    /// Notes a conductor's graceful stop.
+    /// Notes a conductor's graceful stop, which ends its registration.
     ///
     /// # Errors
-    /// `NotFound`.
-    pub async fn set_conductor_offline(&self, hostname: &str) -> Result<(), DbError> {
-        let hostname = hostname.to_owned();
-        self.write(move |session| conductor::set_offline(session, &hostname)).await
+    /// `Fenced`.
+    pub async fn set_conductor_offline(&self, by: &Term) -> Result<(), DbError> {
+        let by = by.clone();
+        self.write(move |session| conductor::set_offline(session, &by)).await
+    }
+
+    /// Declares a conductor dead, unless it gave a sign of life since `last` was read; whether it did. Nothing that the
+    /// conductor decided and did not record yet is taken any more.
+    pub async fn declare_conductor_dead(&self, last: &Conductor) -> Result<bool, DbError> {
+        let last = last.clone();
+        self.write(move |session| conductor::declare_dead(session, &last)).await
     }
 
     /// All conductors, in the order of their first registration. Who is alive is for the caller to judge.
@@ -424,14 +431,41 @@ impl Db {
         self.read(Size::Scan, flow::list).await
     }
 
-    /// Flows whose deadline has come, the most overdue first.
-    pub async fn due_flows(&self, now: Timestamp, limit: usize) -> Result<Vec<FlowRow>, DbError> {
-        self.read(Size::of(limit), move |session| flow::due(session, now, limit)).await
+    /// The flows that a conductor works on, the one that rests longest first.
+    pub async fn flows_of_conductor(&self, hostname: &str) -> Result<Vec<FlowRow>, DbError> {
+        let hostname = hostname.to_owned();
+        self.read(Size::Scan, move |session| flow::of_conductor(session, &hostname)).await
     }
 
-    /// The earliest deadline of all flows.
-    pub async fn next_deadline(&self) -> Result<Option<Timestamp>, DbError> {
-        self.read(Size::Point, flow::next_deadline).await
+    /// A conductor's flows whose deadline has come, the most overdue first.
+    pub async fn due_flows(
+        &self,
+        hostname: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FlowRow>, DbError> {
+        let hostname = hostname.to_owned();
+        self.read(Size::of(limit), move |session| flow::due(session, &hostname, now, limit)).await
+    }
+
+    /// The earliest deadline of a conductor's flows.
+    pub async fn next_deadline(&self, hostname: &str) -> Result<Option<Timestamp>, DbError> {
+        let hostname = hostname.to_owned();
+        self.read(Size::Point, move |session| flow::next_deadline(session, &hostname)).await
+    }
+
+    /// Flows whose conductor is gone.
+    pub async fn stray_flows(&self) -> Result<Vec<StrayFlow>, DbError> {
+        self.read(Size::Scan, flow::strays).await
+    }
+
+    /// Makes `by` the conductor of those flows that nobody else claimed; answers with their nodes.
+    ///
+    /// # Errors
+    /// `Fenced`.
+    pub async fn claim_flows(&self, strays: Vec<StrayFlow>, by: &Term) -> Result<Vec<NodeUuid>, DbError> {
+        let by = by.clone();
+        self.write(move |session| flow::claim(session, &strays, &by)).await
     }
 
     /// The newest `limit` lines of a node's journal, newest first.

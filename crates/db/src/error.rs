@@ -60,6 +60,16 @@ pub enum DbError {
         /// Which one.
         key: String,
     },
+    /// A conductor wrote that registered again since, or was declared dead: others may work on its nodes by now.
+    #[error(
+        "conductor {conductor} may not write any more: its registration {epoch} was ended, by another one under this name or because it gave no sign of life"
+    )]
+    Fenced {
+        /// Its name.
+        conductor: String,
+        /// The registration that it acted under.
+        epoch: i64,
+    },
     /// Other rows refer to the row to remove.
     #[error("{what} {key} is in use by others")]
     InUse {

@@ -3,7 +3,8 @@
 use model::{FlowId, NodeUuid, Timestamp};
 
 use crate::DbError;
-use crate::session::{Cells, Row, Session, all, first};
+use crate::conductor::{self, Term};
+use crate::session::{Cells, Param, Row, Session, all, first};
 use crate::statement::statements;
 use crate::stored::{Stored as _, limit, text};
 
@@ -25,6 +26,8 @@ pub struct FlowRow {
     pub deadline_at: Option<Timestamp>,
     /// When this was written.
     pub updated_at: Timestamp,
+    /// The conductor that works on it.
+    pub conductor: String,
 }
 
 /// Shows how long the record is, never what it says: step arguments may hold secrets.
@@ -37,8 +40,22 @@ impl std::fmt::Debug for FlowRow {
             .field("record", &format_args!("{} bytes", self.record.len()))
             .field("deadline_at", &self.deadline_at)
             .field("updated_at", &self.updated_at)
+            .field("conductor", &self.conductor)
             .finish()
     }
+}
+
+/// A flow whose conductor is gone, with what says who is to take it up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrayFlow {
+    /// The node.
+    pub node: NodeUuid,
+    /// The conductor that worked on it; empty when an older release did.
+    pub conductor: String,
+    /// The node's hardware type.
+    pub driver: String,
+    /// The group of conductors that may take the node.
+    pub conductor_group: String,
 }
 
 /// What a decision does to the node's flow.
@@ -100,25 +117,37 @@ pub struct JournalRow {
     pub outcome: Option<String>,
     /// When that was known.
     pub outcome_at: Option<Timestamp>,
+    /// The conductor that carried it out; `None` of older lines.
+    pub conductor: Option<String>,
+    /// Which of its registrations.
+    pub epoch: Option<i64>,
 }
 
-const SELECT: &str = "SELECT node_uuid, flow, kind, record, deadline_at, updated_at FROM flows";
-const SELECT_JOURNAL: &str =
-    "SELECT node_uuid, flow, seq, step, effect, intent_at, outcome, outcome_at FROM journal";
+const SELECT: &str = "SELECT node_uuid, flow, kind, record, deadline_at, updated_at, conductor FROM flows";
+const SELECT_JOURNAL: &str = "SELECT node_uuid, flow, seq, step, effect, intent_at, outcome, outcome_at, conductor, epoch \
+    FROM journal";
 
 statements! {
-    PUT = "INSERT INTO flows (node_uuid, flow, kind, record, deadline_at, updated_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (node_uuid) DO UPDATE SET flow = excluded.flow, \
+    PUT = "INSERT INTO flows (node_uuid, flow, kind, record, deadline_at, updated_at, conductor) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (node_uuid) DO UPDATE SET flow = excluded.flow, \
         kind = excluded.kind, record = excluded.record, deadline_at = excluded.deadline_at, \
-        updated_at = excluded.updated_at";
+        updated_at = excluded.updated_at, conductor = excluded.conductor";
     REMOVE = "DELETE FROM flows WHERE node_uuid = ?1";
     PURGE_JOURNAL = "DELETE FROM journal WHERE node_uuid = ?1 AND id <= \
         (SELECT id FROM journal WHERE node_uuid = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
     OF_NODE = format!("{SELECT} WHERE node_uuid = ?1");
     LIST = format!("{SELECT} ORDER BY updated_at, node_uuid");
-    DUE = format!("{SELECT} WHERE deadline_at <= ?1 ORDER BY deadline_at, node_uuid LIMIT ?2");
-    NEXT_DEADLINE = "SELECT MIN(deadline_at) FROM flows";
-    INTENT = "INSERT INTO journal (node_uuid, flow, seq, step, effect, intent_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    OF_CONDUCTOR = format!("{SELECT} WHERE conductor = ?1 ORDER BY updated_at, node_uuid");
+    DUE = format!(
+        "{SELECT} WHERE conductor = ?1 AND deadline_at <= ?2 ORDER BY deadline_at, node_uuid LIMIT ?3"
+    );
+    NEXT_DEADLINE = "SELECT MIN(deadline_at) FROM flows WHERE conductor = ?1";
+    STRAYS = "SELECT f.node_uuid, f.conductor, n.driver, n.conductor_group FROM flows f \
+        JOIN nodes n ON n.uuid = f.node_uuid WHERE NOT EXISTS \
+        (SELECT 1 FROM conductors c WHERE c.hostname = f.conductor AND c.online = 1) ORDER BY f.node_uuid";
+    CLAIM = "UPDATE flows SET conductor = ?3 WHERE node_uuid = ?1 AND conductor = ?2";
+    INTENT = "INSERT INTO journal (node_uuid, flow, seq, step, effect, intent_at, conductor, epoch) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     OUTCOME = "UPDATE journal SET outcome = ?4, outcome_at = ?5 WHERE node_uuid = ?1 AND flow = ?2 AND seq = ?3";
     JOURNAL = format!("{SELECT_JOURNAL} WHERE node_uuid = ?1 ORDER BY id DESC LIMIT ?2");
     JOURNAL_OF_FLOW = format!("{SELECT_JOURNAL} WHERE flow = ?1 ORDER BY seq");
@@ -136,6 +165,7 @@ pub(crate) fn change(session: &mut dyn Session, node: NodeUuid, change: &FlowCha
                 text(&row.record),
                 row.deadline_at.param(),
                 row.updated_at.param(),
+                text(&row.conductor),
             ];
             session.execute((&PUT).into(), &params)?;
         }
@@ -148,10 +178,24 @@ pub(crate) fn change(session: &mut dyn Session, node: NodeUuid, change: &FlowCha
 }
 
 /// Writes a line of the journal.
-pub(crate) fn note(session: &mut dyn Session, node: NodeUuid, line: &JournalWrite) -> Result<(), DbError> {
+pub(crate) fn note(
+    session: &mut dyn Session,
+    node: NodeUuid,
+    by: Option<&Term>,
+    line: &JournalWrite,
+) -> Result<(), DbError> {
     match line {
         JournalWrite::Intent { flow, seq, step, effect, at } => {
-            let params = [node.param(), flow.param(), seq.param(), text(step), text(effect), at.param()];
+            let params = [
+                node.param(),
+                flow.param(),
+                seq.param(),
+                text(step),
+                text(effect),
+                at.param(),
+                by.map_or(Param::Null, |by| text(&by.hostname)),
+                by.map_or(Param::Null, |by| Param::Int(by.epoch)),
+            ];
             session
                 .execute((&INTENT).into(), &params)
                 .map_err(|error| error.with_value(|_| format!("{flow}/{seq}")))?;
@@ -176,14 +220,54 @@ pub(crate) fn list(session: &mut dyn Session) -> Result<Vec<FlowRow>, DbError> {
     all(session, &LIST, &[], decode)
 }
 
-/// Flows whose deadline has come, the most overdue first.
-pub(crate) fn due(session: &mut dyn Session, now: Timestamp, rows: usize) -> Result<Vec<FlowRow>, DbError> {
-    all(session, &DUE, &[now.param(), limit(rows)], decode)
+/// The flows that a conductor works on.
+pub(crate) fn of_conductor(session: &mut dyn Session, hostname: &str) -> Result<Vec<FlowRow>, DbError> {
+    all(session, &OF_CONDUCTOR, &[text(hostname)], decode)
 }
 
-/// The earliest deadline of all flows.
-pub(crate) fn next_deadline(session: &mut dyn Session) -> Result<Option<Timestamp>, DbError> {
-    Ok(first(session, &NEXT_DEADLINE, &[], |row| row.take::<Option<Timestamp>>(0))?.flatten())
+/// A conductor's flows whose deadline has come, the most overdue first.
+pub(crate) fn due(
+    session: &mut dyn Session,
+    hostname: &str,
+    now: Timestamp,
+    rows: usize,
+) -> Result<Vec<FlowRow>, DbError> {
+    all(session, &DUE, &[text(hostname), now.param(), limit(rows)], decode)
+}
+
+/// The earliest deadline of a conductor's flows.
+pub(crate) fn next_deadline(session: &mut dyn Session, hostname: &str) -> Result<Option<Timestamp>, DbError> {
+    Ok(first(session, &NEXT_DEADLINE, &[text(hostname)], |row| row.take::<Option<Timestamp>>(0))?.flatten())
+}
+
+/// Flows whose conductor is gone.
+pub(crate) fn strays(session: &mut dyn Session) -> Result<Vec<StrayFlow>, DbError> {
+    all(session, &STRAYS, &[], |row| {
+        let mut cells = Cells::new(row);
+        Ok(StrayFlow {
+            node: cells.take()?,
+            conductor: cells.take()?,
+            driver: cells.take()?,
+            conductor_group: cells.take()?,
+        })
+    })
+}
+
+/// Makes `by` the conductor of those flows that nobody else claimed; answers with their nodes.
+pub(crate) fn claim(
+    session: &mut dyn Session,
+    strays: &[StrayFlow],
+    by: &Term,
+) -> Result<Vec<NodeUuid>, DbError> {
+    conductor::check(session, by)?;
+    let mut claimed = Vec::new();
+    for stray in strays {
+        let params = [stray.node.param(), text(&stray.conductor), text(&by.hostname)];
+        if session.execute((&CLAIM).into(), &params)? > 0 {
+            claimed.push(stray.node);
+        }
+    }
+    Ok(claimed)
 }
 
 /// The newest lines of a node's journal, newest first.
@@ -211,6 +295,8 @@ fn decode_line(row: &Row<'_>) -> Result<JournalRow, DbError> {
         intent_at: cells.take()?,
         outcome: cells.take()?,
         outcome_at: cells.take()?,
+        conductor: cells.take()?,
+        epoch: cells.take()?,
     })
 }
 
@@ -223,5 +309,6 @@ fn decode(row: &Row<'_>) -> Result<FlowRow, DbError> {
         record: cells.take()?,
         deadline_at: cells.take()?,
         updated_at: cells.take()?,
+        conductor: cells.take()?,
     })
 }

@@ -34,6 +34,7 @@ migrations! {
     4 "0004_bios_upper_bound"
     5 "0005_boot_traces"
     6 "0006_inspection_reports"
+    7 "0007_conductor_epochs"
 }
 
 /// Where applied migrations are noted. The same text for both engines.

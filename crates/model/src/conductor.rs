@@ -13,8 +13,10 @@ pub struct Conductor {
     pub conductor_group: String,
     /// Names of the hardware types it offers.
     pub drivers: Vec<String>,
-    /// False after a graceful stop.
+    /// False after a graceful stop, and once others declared it dead.
     pub online: bool,
+    /// Counts its registrations, and how often it was declared dead: only the current one may write.
+    pub epoch: i64,
     /// When it registered first.
     pub created_at: Timestamp,
     /// Its last sign of life.

@@ -63,6 +63,10 @@ impl<'a> Turn<'a> {
             self.node.lease = None;
             return;
         };
+        // Not begun in this turn: whoever is at it holds the node, not whoever notes something beside it.
+        if self.effect.is_none() && self.node.lease.is_some() {
+            return;
+        }
         if self.node.lease.as_ref().is_none_or(|lease| lease.holder != self.world.holder) {
             self.node.lease_epoch += 1;
         }

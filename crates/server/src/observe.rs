@@ -86,7 +86,7 @@ fn write_census(out: &mut String, census: &db::Census) {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use db::{DatabaseUrl, Registration};
+    use db::{DatabaseUrl, Registration, Term};
     use http::Request;
     use tower::ServiceExt as _;
 
@@ -110,11 +110,11 @@ mod tests {
             conductor_group: String::new(),
             hardware_types: Vec::new(),
         };
-        db.register_conductor(registration).await.unwrap();
+        let term = Term::from(&db.register_conductor(registration).await.unwrap());
         assert_eq!(status(&router, "/readyz").await, 200);
         assert_eq!(status(&router, "/v1").await, 200);
         assert_eq!(status(&router, "/metrics").await, 404, "switched off");
-        db.set_conductor_offline("conductor-1").await.unwrap();
+        db.set_conductor_offline(&term).await.unwrap();
         assert_eq!(status(&router, "/readyz").await, 503);
         db.close().await;
         assert_eq!(status(&router, "/readyz").await, 503);

@@ -243,15 +243,16 @@ async fn lists_of_drivers_and_conductors() {
     let properties = site.get("/v1/drivers/ipmi/properties").await.json();
     assert!(properties["ipmi_address"].is_string());
 
+    let mut terms = Vec::new();
     for name in ["conductor-0", "conductor-2"] {
         let registration = db::Registration {
             hostname: name.to_owned(),
             conductor_group: "blue".to_owned(),
             hardware_types: Vec::new(),
         };
-        site.db.register_conductor(registration).await.unwrap();
+        terms.push(db::Term::from(&site.db.register_conductor(registration).await.unwrap()));
     }
-    site.db.set_conductor_offline("conductor-2").await.unwrap();
+    site.db.set_conductor_offline(&terms[1]).await.unwrap();
     let pages = walk(&site, "/v1/conductors?sort_key=hostname&limit=2", "conductors").await;
     assert_eq!(pages, [vec!["conductor-0", "conductor-1"], vec!["conductor-2"]]);
     let alive = async |name: &str| site.get(&format!("/v1/conductors/{name}")).await.json()["alive"].clone();

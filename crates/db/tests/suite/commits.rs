@@ -20,6 +20,7 @@ fn flow(node: NodeUuid, deadline_at: Option<i64>) -> FlowRow {
         record: r#"{"cursor": 3}"#.to_owned(),
         deadline_at: deadline_at.map(time),
         updated_at: time(10),
+        conductor: "c1".to_owned(),
     }
 }
 
@@ -124,18 +125,20 @@ pub(crate) async fn a_refused_decision_leaves_nothing(db: Db) {
 }
 
 pub(crate) async fn flows_come_due(db: Db) {
-    assert_eq!(db.next_deadline().await.unwrap(), None);
+    assert_eq!(db.next_deadline("c1").await.unwrap(), None);
     let nodes = store(&db, vec![bare(), bare(), bare(), bare()]).await;
     for (node, deadline) in nodes.iter().zip([Some(300), None, Some(100), Some(200)]) {
         let mut commit = Commit::new(node.clone(), node.clone());
         commit.flow = FlowChange::Put(flow(node.uuid, deadline));
         db.commit(commit).await.unwrap();
     }
-    assert_eq!(db.next_deadline().await.unwrap(), Some(time(100)));
+    assert_eq!(db.next_deadline("c1").await.unwrap(), Some(time(100)));
+    assert_eq!(db.next_deadline("c2").await.unwrap(), None);
+    assert!(db.due_flows("c2", time(1000), 10).await.unwrap().is_empty());
     let due = |now, limit| {
         let db = db.clone();
         async move {
-            let flows = db.due_flows(time(now), limit).await.unwrap();
+            let flows = db.due_flows("c1", time(now), limit).await.unwrap();
             flows.iter().map(|flow| flow.node).collect::<Vec<_>>()
         }
     };

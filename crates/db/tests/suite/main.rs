@@ -137,6 +137,7 @@ cases! {
     conductors:
         a_conductor_registers_and_leaves
         hardware_is_what_online_conductors_offer
+        what_a_dead_conductor_says_is_refused
         every_statement_fits_the_schema
         opening_again_finds_everything_done;
 }

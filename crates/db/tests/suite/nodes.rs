@@ -127,6 +127,7 @@ pub(crate) async fn deletion_takes_what_belongs_to_the_node(db: Db) {
         record: "{}".to_owned(),
         deadline_at: None,
         updated_at: time(1),
+        conductor: String::new(),
     });
     commit.journal = vec![db::JournalWrite::Intent {
         flow,

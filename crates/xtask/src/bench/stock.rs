@@ -95,6 +95,7 @@ pub(super) async fn put_agents_to_work(folder: &Path, url: Option<&str>, nodes: 
             record: serde_json::to_string(&record)?,
             deadline_at: None,
             updated_at: now,
+            conductor: String::new(),
         };
         db.commit(Commit { flow: FlowChange::Put(flow), ..Commit::new(before, after) }).await?;
     }
