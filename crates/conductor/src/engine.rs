@@ -335,6 +335,11 @@ impl Engine {
         );
     }
 
+    /// Whether this conductor is in charge of the node.
+    pub(crate) fn is_in_charge(&self, node: &Node) -> bool {
+        self.tenure().holds() && self.members.owner(node).as_deref() == Some(&self.options.hostname)
+    }
+
     /// Whether a task carries out something for the node now.
     pub(crate) fn is_driven(&self, node: NodeUuid) -> bool {
         self.driving.lock().unwrap_or_else(PoisonError::into_inner).contains(&node)

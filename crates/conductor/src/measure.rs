@@ -1,6 +1,6 @@
 //! What conductors measure: how long nodes stay in states, steps and actions take.
 
-use metrics::{Exposed, Histogram};
+use metrics::{Counter, Exposed, Histogram};
 use model::{FlowId, Node, Timestamp};
 use provision::{FlowRecord, Outcome};
 
@@ -20,8 +20,19 @@ static ACTIONS: Histogram = Histogram::new(
     &["flow", "action", "outcome"],
 );
 
+static SWEEPS: Histogram = Histogram::new(
+    "wrought_power_sweep_seconds",
+    "Time that it took to look at the power of all machines (sync), or of those that could not be read (recovery).",
+    &["sweep"],
+);
+static LOOKS: Counter = Counter::new(
+    "wrought_power_looks_total",
+    "Looks at the power of machines, by what they led to.",
+    &["outcome"],
+);
+
 /// The families, to be shown.
-pub const METRICS: &[&dyn Exposed] = &[&STATES, &STEPS, &ACTIONS];
+pub const METRICS: &[&dyn Exposed] = &[&STATES, &STEPS, &ACTIONS, &SWEEPS, &LOOKS];
 
 /// The step at a flow's cursor.
 #[derive(Debug)]
@@ -69,4 +80,14 @@ pub(crate) fn acted(flow: &str, action: &str, outcome: &Outcome, took: std::time
     let summary = outcome.summary();
     let word = summary.split(':').next().unwrap_or_default();
     ACTIONS.observe(&[flow, action, word], took);
+}
+
+/// Takes note of a sweep over the power of machines.
+pub(crate) fn swept(sweep: &str, took: std::time::Duration) {
+    SWEEPS.observe(&[sweep], took);
+}
+
+/// Takes note of one look.
+pub(crate) fn looked(outcome: &str) {
+    LOOKS.add(&[outcome]);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use db::EventRetention;
 use provision::Policy;
 
-use crate::Inspection;
+use crate::{Inspection, PowerSync};
 
 /// Settings of a conductor.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Options {
     pub inspection: Inspection,
     /// How long an allocation rests before it looks at locked nodes again.
     pub lock_retry: Duration,
+    /// When and how the power of all machines is compared with what is stored.
+    pub power: PowerSync,
     /// How many effects may be under way at once.
     pub max_effects: usize,
     /// What of booting this site serves, for the diagnosis of machines that do not arrive.
@@ -56,6 +58,7 @@ impl Default for Options {
             events: EventRetention { age: Duration::from_hours(7 * 24), count: 100_000 },
             inspection: Inspection::default(),
             lock_retry: Duration::from_secs(1),
+            power: PowerSync::default(),
             max_effects: 1000,
             hears: boot_trace::Hears::default(),
         }

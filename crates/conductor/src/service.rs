@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Options;
 use crate::engine::{Engine, Parts};
 use crate::membership::register;
+use crate::power_sync::Sweep;
 
 /// How long a stop waits for what is under way. The journal has it, so nothing is lost by not waiting longer.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -69,6 +70,9 @@ impl Conductor {
         engine.tasks.spawn(Arc::clone(engine).take_up_allocations());
         engine.tasks.spawn(Arc::clone(engine).keep_tenure());
         engine.tasks.spawn(Arc::clone(engine).keep_watch());
+        for sweep in [Sweep::Sync, Sweep::Recovery] {
+            engine.tasks.spawn(Arc::clone(engine).keep_power(sweep));
+        }
         Ok(())
     }
 

@@ -7,6 +7,9 @@ mod rig;
 #[path = "engine/overdue.rs"]
 mod overdue;
 
+#[path = "engine/power_sync.rs"]
+mod power_sync;
+
 use std::time::Duration;
 
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};

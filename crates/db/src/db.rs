@@ -8,6 +8,8 @@ mod resources;
 
 mod plans;
 
+mod power;
+
 mod traces;
 
 use std::fmt;

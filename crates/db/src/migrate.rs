@@ -35,6 +35,7 @@ migrations! {
     5 "0005_boot_traces"
     6 "0006_inspection_reports"
     7 "0007_conductor_epochs"
+    8 "0008_power_failures"
 }
 
 /// Where applied migrations are noted. The same text for both engines.

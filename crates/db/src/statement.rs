@@ -106,6 +106,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Statement> {
         crate::node::write::STATEMENTS,
         crate::port::rows::STATEMENTS,
         crate::portgroup::STATEMENTS,
+        crate::power::STATEMENTS,
         crate::runbook::STATEMENTS,
         crate::trace::STATEMENTS,
         crate::volume_connector::STATEMENTS,

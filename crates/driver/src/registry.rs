@@ -119,6 +119,11 @@ fn find_if_any<T: ?Sized>(
 }
 
 impl Registry {
+    /// The node's power interface: for those who need no other.
+    pub fn power(&self, node: &Node) -> Result<Arc<dyn Power>, UnknownInterface> {
+        find(&self.power, node, InterfaceKind::Power)
+    }
+
     /// The node's BIOS interface, when it has one.
     pub fn bios(&self, node: &Node) -> Result<Option<Arc<dyn Bios>>, UnknownInterface> {
         find_if_any(&self.bios, node, InterfaceKind::Bios)

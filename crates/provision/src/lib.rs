@@ -16,6 +16,7 @@ mod event;
 mod fast_track;
 mod offer;
 mod plan;
+mod power_sync;
 mod record;
 mod request;
 mod step;
@@ -35,6 +36,9 @@ pub use event::{FsmEvent, Verb};
 pub use flow::FlowKind;
 pub use offer::{OfferedStep, StepArgument};
 pub use plan::{LONGEST_PAUSE, Plan, RequestedStep, Wish};
+pub use power_sync::{
+    PowerSyncPolicy, SeenPower, UNWATCHED, is_recoverable, is_watched, recover_power, sync_power,
+};
 pub use record::{Boots, FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
 pub use request::{Refusal, check, perform, perform_power};
 pub use step::{Action, AgentStep, NetworkChange, OnRestart, PlannedStep, StepList};

@@ -2,6 +2,7 @@
 
 mod identity;
 mod inspection;
+mod power;
 mod reference;
 
 use std::collections::BTreeMap;
@@ -166,6 +167,16 @@ pub struct Conductor {
     pub heartbeat_timeout: u64,
     /// Refuse agents that do not serve HTTPS.
     pub require_agent_tls: bool,
+    /// Seconds between two looks at the power of all machines; 0 never looks.
+    pub sync_power_state_interval: u64,
+    /// Whether a machine is switched to the state that is stored, where it is found in another one.
+    pub force_power_state_during_sync: bool,
+    /// Looks in a row that may fail before a node goes into maintenance.
+    pub power_state_sync_max_retries: u32,
+    /// BMCs that are asked at once.
+    pub sync_power_state_workers: usize,
+    /// Seconds between two looks at the machines that could not be read; 0 never looks.
+    pub power_failure_recovery_interval: u64,
 }
 
 impl Default for Conductor {
@@ -186,6 +197,11 @@ impl Default for Conductor {
             agent_silence: 360,
             heartbeat_timeout: 300,
             require_agent_tls: true,
+            sync_power_state_interval: 120,
+            force_power_state_during_sync: true,
+            power_state_sync_max_retries: 3,
+            sync_power_state_workers: 1024,
+            power_failure_recovery_interval: 300,
         }
     }
 }
@@ -331,6 +347,9 @@ impl Config {
             return wrong(
                 "[conductor] callback_timeout, boot_timeout, inspect_timeout, fast_track_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
             );
+        }
+        if let Err(problem) = self.conductor.check_power() {
+            return wrong(problem);
         }
         if !(1..=87_600).contains(&self.events.keep_hours) || self.events.keep_count < 100 {
             return wrong("[events] keep_hours is 1 to 87600, keep_count at least 100.");

@@ -177,6 +177,7 @@ async fn start_conductor(
         },
         step_priorities,
         hears: site::hears(config),
+        power: config.conductor.power_sync(),
         inspection: config.inspection.settings().map_err(anyhow::Error::msg).context("[inspection]")?,
         ..conductor::Options::default()
     };

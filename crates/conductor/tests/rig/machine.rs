@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use conductor::{Conductor, Inspection, Options};
+use conductor::{Conductor, Inspection, Options, PowerSync};
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};
 use db::{Db, HistoryQuery, NodeKey, Scope};
 use driver::{
@@ -43,6 +43,8 @@ pub(crate) struct Knobs {
     /// Boots whose agent never gets the answer to its lookup.
     pub(crate) lost_answers: usize,
     pub(crate) hears: boot_trace::Hears,
+    /// When the power of the machine is looked at.
+    pub(crate) power: PowerSync,
 }
 
 impl Default for Knobs {
@@ -60,6 +62,7 @@ impl Default for Knobs {
             token_timeout: Duration::from_mins(1),
             lost_answers: 0,
             hears: boot_trace::Hears::default(),
+            power: PowerSync { every: None, recover_every: None, ..PowerSync::default() },
         }
     }
 }
@@ -68,6 +71,12 @@ impl Default for Knobs {
 #[derive(Default)]
 pub(crate) struct Machine {
     pub(crate) on: bool,
+    /// Its BMC does not answer.
+    pub(crate) dead: bool,
+    /// Its BMC takes commands, and nothing happens.
+    pub(crate) stuck: bool,
+    /// How often its power was to be changed.
+    pub(crate) switched: usize,
     pub(crate) writes: usize,
     pub(crate) erasures: usize,
     actions: usize,
@@ -121,7 +130,8 @@ impl Hardware {
 
     fn failing(&self) -> Result<(), DriverError> {
         assert!(!self.knobs.panic_in_power, "a driver that panics");
-        match self.knobs.power_error {
+        let dead = self.lock().dead.then_some(ErrorCode::BmcUnreachable);
+        match self.knobs.power_error.or(dead) {
             Some(code) => Err(DriverError::new(code, Retry::Transient, "no answer from the BMC.")),
             None => Ok(()),
         }
@@ -146,6 +156,14 @@ impl Power for Hardware {
             self.act().await;
             self.failing()?;
             let mut machine = self.lock();
+            machine.switched += 1;
+            if machine.stuck {
+                return Err(DriverError::new(
+                    ErrorCode::PowerStuck,
+                    Retry::NeedsOperator,
+                    "nothing happened.",
+                ));
+            }
             if change == PowerChange::On {
                 if !machine.on && machine.network_boot && node.boot_intent == BootIntent::Ramdisk {
                     machine.boots += 1;
@@ -427,6 +445,7 @@ impl Rig {
         let options = Options {
             hostname: "conductor-1".to_owned(),
             hears: hardware.knobs.hears,
+            power: hardware.knobs.power.clone(),
             inspection: Inspection {
                 discovery: hardware.knobs.discovers.then(|| "test".to_owned()),
                 ..Inspection::default()
@@ -445,6 +464,12 @@ impl Rig {
 
     /// The process dies as it stands, and a new one starts on its store.
     pub(crate) async fn reborn(self) -> Self {
+        let knobs = Knobs { die_after: None, ..self.hardware.knobs.clone() };
+        self.reborn_with(knobs).await
+    }
+
+    /// The same, and the world has changed meanwhile.
+    pub(crate) async fn reborn_with(self, knobs: Knobs) -> Self {
         let reached = |rig: &Self| {
             let machine = rig.hardware.lock();
             rig.hardware.knobs.die_after.is_none_or(|limit| machine.actions > limit)
@@ -458,7 +483,7 @@ impl Rig {
         self.conductor.stop().await;
         let Self { uuid, mut hardware, db, dir, .. } = self;
         db.close().await;
-        hardware.knobs.die_after = None;
+        hardware.knobs = knobs;
         let db = open(&dir).await;
         Self::with(dir, db, hardware, uuid).await
     }

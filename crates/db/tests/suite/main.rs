@@ -16,6 +16,7 @@ mod paging;
 mod plans;
 mod ports;
 mod postgres_only;
+mod power;
 mod resources;
 mod server;
 mod sqlite_only;
@@ -134,6 +135,10 @@ cases! {
     inspections:
         the_last_report_waits
         what_comes_of_it_is_recorded_whole;
+    power:
+        only_those_are_looked_at_that_nobody_works_on
+        a_look_has_what_it_takes
+        failures_in_a_row_are_counted;
     conductors:
         a_conductor_registers_and_leaves
         hardware_is_what_online_conductors_offer
