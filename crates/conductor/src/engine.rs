@@ -172,10 +172,18 @@ impl Engine {
 
     /// Loads the node and its flow.
     pub(crate) async fn load(&self, node: NodeUuid) -> Result<(Node, Option<FlowRecord>), TurnError> {
+        let (found, flow) = self.load_with_conductor(node).await?;
+        Ok((found, flow.map(|(flow, _)| flow)))
+    }
+
+    /// As [`Engine::load`], with the conductor that works on the flow.
+    async fn load_with_conductor(
+        &self,
+        node: NodeUuid,
+    ) -> Result<(Node, Option<(FlowRecord, String)>), TurnError> {
         let (found, flow) = self.db.get_node_with_flow(node).await?.ok_or(TurnError::Gone(node))?;
-        let flow =
-            flow.map(|row| serde_json::from_str(&row.record)).transpose().map_err(TurnError::Record)?;
-        Ok((found, flow))
+        let flow = flow.map(|row| Ok((serde_json::from_str(&row.record)?, row.conductor)));
+        Ok((found, flow.transpose().map_err(TurnError::Record)?))
     }
 
     /// The registration that work begins under now.
@@ -224,17 +232,17 @@ impl Engine {
             if !tenure.holds() {
                 return Err(TurnError::Fenced);
             }
-            let (before, flow) = self.load(uuid).await?;
+            let (before, flow) = self.load_with_conductor(uuid).await?;
+            let (flow, conductor) = flow.unzip();
             let now = Timestamp::now();
             let plans = NodePlans { engine: self };
             let world =
                 World { now, holder: &self.options.hostname, policy: &self.options.policy, plans: &plans };
-            let flow_id = flow.as_ref().map(|flow| flow.id);
             let step = flow.as_ref().and_then(measure::Step::of);
             let was = (before.provision_state, before.provision_updated_at);
             let decided = decision(before.clone(), flow, world)?;
             let stands = decided.flow.as_ref().map(|flow| (flow.id, flow.step));
-            let (commit, effect) = self.commit_of(before, decided, flow_id.is_some(), now);
+            let (commit, effect) = self.commit_of(before, decided, conductor, now);
             match self.db.commit(Commit { by: Some(tenure.term.clone()), ..commit }).await {
                 Ok(node) => {
                     measure::moved(was, &node, now);
@@ -255,7 +263,7 @@ impl Engine {
         &self,
         before: Node,
         decided: Decision,
-        had_flow: bool,
+        conductor: Option<String>,
         now: Timestamp,
     ) -> (Commit, Option<Effect>) {
         let journal = decided
@@ -291,10 +299,12 @@ impl Engine {
             .collect();
         let flow = match &decided.flow {
             Some(record) => {
-                let conductor = self.conductor_of_flow(&decided.node, record, decided.effect.is_some());
+                // Whoever is at an effect goes on with the flow; all others only note something beside it.
+                let theirs = conductor.filter(|_| record.open.is_some() && decided.effect.is_none());
+                let conductor = theirs.unwrap_or_else(|| self.options.hostname.clone());
                 FlowChange::Put(flow_row(before.uuid, record, conductor, now))
             }
-            None if had_flow => FlowChange::Remove,
+            None if conductor.is_some() => FlowChange::Remove,
             None => FlowChange::Keep,
         };
         // What an agent said of an earlier step is not news any more.
@@ -309,13 +319,6 @@ impl Engine {
             "decided"
         );
         (Commit { flow, journal, history, ..Commit::new(before, decided.node) }, decided.effect)
-    }
-
-    /// Who works on a flow from now on: we, unless another conductor is doing something to the machine.
-    fn conductor_of_flow(&self, node: &Node, flow: &FlowRecord, begins: bool) -> String {
-        let busy = flow.open.as_ref().is_some_and(|open| !open.poll) && !begins;
-        let holder = node.lease.as_ref().filter(|_| busy).map(|lease| &lease.holder);
-        holder.unwrap_or(&self.options.hostname).clone()
     }
 
     /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.

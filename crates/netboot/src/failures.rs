@@ -185,7 +185,7 @@ impl Site {
         let options =
             FetchOptions { block_size: Some(1432), window_size: None, wants_size: true, limit: 1 << 20 };
         let mut fetch = Fetch::new(Duration::ZERO, name, options);
-        let (mut peer, mut buffer) = (self.running.bound.tftp, vec![0; 2048]);
+        let (mut peer, mut buffer) = (self.running.bound.tftp.unwrap(), vec![0; 2048]);
         loop {
             while let Some(packet) = fetch.poll_transmit() {
                 socket.send_to(&packet, peer).await.unwrap();
@@ -210,7 +210,7 @@ impl Site {
     /// Asks for a file by TFTP and takes the first answer.
     async fn tftp_begin(&self, request: &[u8]) -> (UdpSocket, SocketAddr) {
         let socket = self.socket().await;
-        socket.send_to(request, self.running.bound.tftp).await.unwrap();
+        socket.send_to(request, self.running.bound.tftp.unwrap()).await.unwrap();
         let mut buffer = vec![0; 2048];
         let (_, peer) = socket.recv_from(&mut buffer).await.unwrap();
         (socket, peer)

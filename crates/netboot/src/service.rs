@@ -52,8 +52,8 @@ impl Shared {
 pub struct Bound {
     /// HTTP.
     pub http: SocketAddr,
-    /// TFTP.
-    pub tftp: SocketAddr,
+    /// TFTP, where it is served.
+    pub tftp: Option<SocketAddr>,
     /// DHCP answers (full or proxy).
     pub dhcp: bool,
     /// Router solicitations are answered. False also where this host has no IPv6.
@@ -90,6 +90,60 @@ pub async fn serve(
     serve_on(options, DhcpPorts::STANDARD, (source, files), shutdown).await
 }
 
+/// Serves files by HTTP alone: beside a conductor whose machines are booted from another host.
+pub async fn serve_http(
+    options: Options,
+    source: Arc<dyn BootSource>,
+    files: Arc<dyn FileSource>,
+    shutdown: CancellationToken,
+) -> Result<Running, NetbootError> {
+    let http = HttpListener::open(&options).await?;
+    let bound = Bound { http: http.bound, tftp: None, dhcp: false, router_advertisements: false };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(http::run(http.socket, Arc::new(shared(&options, http.bound, source, files)), shutdown));
+    tracing::info!(?bound, "images are served");
+    Ok(Running { bound, tasks })
+}
+
+struct HttpListener {
+    socket: TcpListener,
+    bound: SocketAddr,
+}
+
+impl HttpListener {
+    async fn open(options: &Options) -> Result<Self, NetbootError> {
+        let address = listen(options, options.http_listen, 8080);
+        let socket = TcpListener::bind(address).await.map_err(failed("HTTP", address))?;
+        let bound = socket.local_addr().map_err(failed("HTTP", address))?;
+        Ok(Self { socket, bound })
+    }
+}
+
+fn listen(options: &Options, address: Option<SocketAddr>, port: u16) -> SocketAddr {
+    address.unwrap_or_else(|| SocketAddrV4::new(options.server_address, port).into())
+}
+
+fn failed(service: &'static str, address: SocketAddr) -> impl FnOnce(std::io::Error) -> NetbootError + Copy {
+    move |source| NetbootError::Listen { service, address, source }
+}
+
+fn shared(
+    options: &Options,
+    http: SocketAddr,
+    source: Arc<dyn BootSource>,
+    files: Arc<dyn FileSource>,
+) -> Shared {
+    Shared {
+        source,
+        files,
+        loaders: Loaders::new(options.ipxe_dir.as_deref()),
+        book: AddressBook::default(),
+        http: SocketAddrV4::new(options.server_address, http.port()),
+        server: options.server_address,
+        answer_unknown: options.answer_unknown,
+    }
+}
+
 /// As [`serve`], with DHCP on other ports in tests.
 pub(crate) async fn serve_on(
     options: Options,
@@ -97,27 +151,12 @@ pub(crate) async fn serve_on(
     (source, files): (Arc<dyn BootSource>, Arc<dyn FileSource>),
     shutdown: CancellationToken,
 ) -> Result<Running, NetbootError> {
-    let server = options.server_address;
-    let listen =
-        |address: Option<SocketAddr>, port| address.unwrap_or_else(|| SocketAddrV4::new(server, port).into());
-
-    let address = listen(options.http_listen, 8080);
-    let failed = |service, address| move |source| NetbootError::Listen { service, address, source };
-    let http_socket = TcpListener::bind(address).await.map_err(failed("HTTP", address))?;
-    let http_bound = http_socket.local_addr().map_err(failed("HTTP", address))?;
-    let address = listen(options.tftp_listen, 69);
+    let http = HttpListener::open(&options).await?;
+    let address = listen(&options, options.tftp_listen, 69);
     let tftp_socket = UdpSocket::bind(address).await.map_err(failed("TFTP", address))?;
     let tftp_bound = tftp_socket.local_addr().map_err(failed("TFTP", address))?;
 
-    let shared = Arc::new(Shared {
-        source,
-        files,
-        loaders: Loaders::new(options.ipxe_dir.as_deref()),
-        book: AddressBook::default(),
-        http: SocketAddrV4::new(server, http_bound.port()),
-        server,
-        answer_unknown: options.answer_unknown,
-    });
+    let shared = Arc::new(shared(&options, http.bound, source, files));
     let dhcp = match options.dhcp_config()? {
         None => None,
         Some(config) => {
@@ -131,13 +170,13 @@ pub(crate) async fn serve_on(
     };
 
     let bound = Bound {
-        http: http_bound,
-        tftp: tftp_bound,
+        http: http.bound,
+        tftp: Some(tftp_bound),
         dhcp: dhcp.is_some(),
         router_advertisements: advertiser.is_some(),
     };
     let mut tasks = JoinSet::new();
-    tasks.spawn(http::run(http_socket, Arc::clone(&shared), shutdown.clone()));
+    tasks.spawn(http::run(http.socket, Arc::clone(&shared), shutdown.clone()));
     tasks.spawn(tftp_server::run(tftp_socket, shared, shutdown.clone()));
     if let Some(dhcp) = dhcp {
         tasks.spawn(dhcp.run(shutdown.clone()));

@@ -321,7 +321,7 @@ fn installed(program: &str) -> bool {
 #[tokio::test]
 async fn foreign_tftp_clients_get_files() {
     let fixture = Fixture::new().await;
-    let port = fixture.running.bound.tftp.port().to_string();
+    let port = fixture.running.bound.tftp.unwrap().port().to_string();
     let content = pattern(3_000_001);
     let target = tempfile::tempdir().unwrap();
     fixture.get("/boot/52:54:00:00:00:01.ipxe", &[]).await;
@@ -368,7 +368,7 @@ async fn tftp_windows_over_sockets() {
             FetchOptions { block_size: Some(1432), window_size: Some(8), wants_size: true, limit: 4 << 20 };
         let started = tokio::time::Instant::now();
         let mut fetch = Fetch::new(Duration::ZERO, name, options);
-        let mut peer = fixture.running.bound.tftp;
+        let mut peer = fixture.running.bound.tftp.unwrap();
         let mut buffer = vec![0; 2048];
         let data = loop {
             while let Some(packet) = fetch.poll_transmit() {
@@ -413,7 +413,7 @@ async fn dhcp_needs_an_interface_that_exists() {
 #[tokio::test]
 async fn transfers_of_one_client_are_limited_and_end_with_the_service() {
     let fixture = Fixture::new().await;
-    let server = fixture.running.bound.tftp;
+    let server = fixture.running.bound.tftp.unwrap();
     let request = b"\0\x01vmlinuz\0octet\0blksize\x001468\0";
     let mut sockets = Vec::new();
     let mut buffer = [0; 2048];

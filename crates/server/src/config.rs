@@ -139,6 +139,12 @@ impl Default for Api {
 pub struct Conductor {
     /// Its name; by default the host's.
     pub hostname: Option<String>,
+    /// The group whose nodes it takes; empty is the default group.
+    pub group: String,
+    /// Seconds between its signs of life.
+    pub sign_of_life: u64,
+    /// Seconds without one after which others take its work over.
+    pub lease: u64,
     /// Hardware types to offer.
     pub enabled_hardware_types: Vec<String>,
     /// The implementations that are offered, of the kinds of interfaces that are named.
@@ -183,6 +189,9 @@ impl Default for Conductor {
     fn default() -> Self {
         Self {
             hostname: None,
+            group: String::new(),
+            sign_of_life: 10,
+            lease: 60,
             enabled_hardware_types: vec!["ipmi".to_owned(), "redfish".to_owned()],
             enabled_interfaces: BTreeMap::new(),
             default_interfaces: BTreeMap::new(),
@@ -203,6 +212,23 @@ impl Default for Conductor {
             sync_power_state_workers: 1024,
             power_failure_recovery_interval: 300,
         }
+    }
+}
+
+impl Conductor {
+    fn check_membership(&self) -> Result<(), &'static str> {
+        if self.sign_of_life == 0 || self.lease < 3 * self.sign_of_life {
+            return Err(
+                "[conductor] sign_of_life is at least 1 second, and lease at least three times as long.",
+            );
+        }
+        let fits = |letter: char| letter.is_ascii() && !letter.is_ascii_uppercase();
+        if self.group.len() > 255 || !self.group.chars().all(fits) {
+            return Err(
+                "[conductor] group: at most 255 characters, in lower case, as nodes' conductor_group.",
+            );
+        }
+        Ok(())
     }
 }
 
@@ -349,6 +375,9 @@ impl Config {
             );
         }
         if let Err(problem) = self.conductor.check_power() {
+            return wrong(problem);
+        }
+        if let Err(problem) = self.conductor.check_membership() {
             return wrong(problem);
         }
         if !(1..=87_600).contains(&self.events.keep_hours) || self.events.keep_count < 100 {

@@ -1,7 +1,7 @@
 //! A conductor on a store in a temporary directory, with drivers of one machine that has knobs.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use conductor::{Conductor, Inspection, Options, PowerSync};
@@ -22,9 +22,55 @@ use provision::{
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+/// Stops a thread with everything that runs on it, as SIGSTOP stops a process.
+#[derive(Default)]
+pub(crate) struct Freeze {
+    state: Mutex<Frozen>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Frozen {
+    #[default]
+    NotYet,
+    Now,
+    NoMore,
+}
+
+impl Freeze {
+    fn wait(&self) {
+        self.set(Frozen::Now);
+        self.until(Frozen::NoMore);
+    }
+
+    fn set(&self, state: Frozen) {
+        *self.state.lock().unwrap() = state;
+        self.changed.notify_all();
+    }
+
+    fn until(&self, wanted: Frozen) {
+        let state = self.state.lock().unwrap();
+        drop(self.changed.wait_while(state, |state| *state != wanted).unwrap());
+    }
+
+    /// Blocks until the thread stands still.
+    pub(crate) fn until_frozen(&self) {
+        self.until(Frozen::Now);
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.set(Frozen::NoMore);
+    }
+}
+
 /// What the machine does wrong.
 #[derive(Clone)]
 pub(crate) struct Knobs {
+    pub(crate) hostname: &'static str,
+    /// Between signs of life of the conductor, and how long it may be silent.
+    pub(crate) lease: (Duration, Duration),
+    /// The conductor's thread stands still in the action of this number.
+    pub(crate) freeze: Option<(usize, Arc<Freeze>)>,
     pub(crate) power_error: Option<ErrorCode>,
     pub(crate) panic_in_power: bool,
     pub(crate) silent_agent: bool,
@@ -50,6 +96,9 @@ pub(crate) struct Knobs {
 impl Default for Knobs {
     fn default() -> Self {
         Self {
+            hostname: "conductor-1",
+            lease: (Duration::from_secs(10), Duration::from_mins(1)),
+            freeze: None,
             power_error: None,
             panic_in_power: false,
             silent_agent: false,
@@ -79,7 +128,11 @@ pub(crate) struct Machine {
     pub(crate) switched: usize,
     pub(crate) writes: usize,
     pub(crate) erasures: usize,
-    actions: usize,
+    pub(crate) actions: usize,
+    /// Actions that went on after the conductor's thread had stood still.
+    pub(crate) late: usize,
+    /// What the agent of this boot was told.
+    token: Option<(String, Secret)>,
     network_boot: bool,
     agent: Option<String>,
     boots: usize,
@@ -116,6 +169,12 @@ impl Hardware {
         }
         if !self.knobs.slow.is_zero() {
             tokio::time::sleep(self.knobs.slow).await;
+        }
+        if let Some((_, freeze)) = self.knobs.freeze.as_ref().filter(|(at, _)| *at == number) {
+            freeze.wait();
+            // A BMC is asked over the network: between any two packets others run.
+            tokio::task::yield_now().await;
+            self.lock().late += 1;
         }
     }
 
@@ -416,6 +475,13 @@ impl Deploy for Hardware {
     }
 }
 
+/// A store and a machine that several conductors share.
+pub(crate) struct Site {
+    pub(crate) machine: Arc<Mutex<Machine>>,
+    pub(crate) uuid: NodeUuid,
+    dir: Arc<TempDir>,
+}
+
 /// The whole arrangement.
 pub(crate) struct Rig {
     pub(crate) uuid: NodeUuid,
@@ -423,12 +489,12 @@ pub(crate) struct Rig {
     conductor: Arc<Conductor>,
     agent: tokio::task::JoinHandle<()>,
     db: Db,
-    dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 impl Rig {
     pub(crate) async fn start(knobs: Knobs) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         let db = open(&dir).await;
         let hardware = Hardware { knobs, machine: Arc::default() };
         let mut node = Node::new("test", Timestamp::now());
@@ -441,9 +507,11 @@ impl Rig {
         Self::with(dir, db, hardware, node.uuid).await
     }
 
-    async fn with(dir: TempDir, db: Db, hardware: Hardware, uuid: NodeUuid) -> Self {
+    async fn with(dir: Arc<TempDir>, db: Db, hardware: Hardware, uuid: NodeUuid) -> Self {
         let options = Options {
-            hostname: "conductor-1".to_owned(),
+            hostname: hardware.knobs.hostname.to_owned(),
+            sign_of_life: hardware.knobs.lease.0,
+            lease: hardware.knobs.lease.1,
             hears: hardware.knobs.hears,
             power: hardware.knobs.power.clone(),
             inspection: Inspection {
@@ -460,6 +528,18 @@ impl Rig {
         let conductor = Arc::new(Conductor::start(db.clone(), registry(&hardware), options).await.unwrap());
         let agent = tokio::spawn(call_home(Arc::clone(&conductor), hardware.clone(), uuid));
         Self { uuid, hardware, conductor, agent, db, dir }
+    }
+
+    /// What another conductor needs to work on the same node.
+    pub(crate) fn site(&self) -> Site {
+        let machine = Arc::clone(&self.hardware.machine);
+        Site { machine, uuid: self.uuid, dir: Arc::clone(&self.dir) }
+    }
+
+    /// Another conductor on the same store, with the same machine.
+    pub(crate) async fn beside(site: Site, knobs: Knobs) -> Self {
+        let db = open(&site.dir).await;
+        Self::with(site.dir, db, Hardware { knobs, machine: site.machine }, site.uuid).await
     }
 
     /// The process dies as it stands, and a new one starts on its store.
@@ -570,29 +650,26 @@ async fn open(dir: &TempDir) -> Db {
 
 /// The agent of whatever boot the machine is in: asks who it is, and calls again and again.
 async fn call_home(conductor: Arc<Conductor>, hardware: Hardware, uuid: NodeUuid) {
-    let mut known: Option<(String, Secret)> = None;
     loop {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let boot = hardware.lock().agent.clone();
         let Some(boot) = boot.filter(|_| !hardware.knobs.silent_agent) else { continue };
+        let known = hardware.lock().token.clone();
         if known.as_ref().is_none_or(|(of, _)| *of != boot) {
             let lookup = Lookup { addresses: vec![], node_uuid: Some(uuid), wants_token: true };
             let Ok(reply) = conductor.lookup(lookup).await else { continue };
-            known = reply.config.get_str("agent_token").map(|token| (boot.clone(), Secret::new(token)));
-            let lost = {
-                let mut machine = hardware.lock();
-                machine.answers += 1;
-                machine.answers <= hardware.knobs.lost_answers
-            };
-            if lost {
-                known = Some((boot, Secret::new("the answer never came")));
-            }
+            let Some(token) = reply.config.get_str("agent_token").map(Secret::new) else { continue };
+            let mut machine = hardware.lock();
+            machine.answers += 1;
+            let lost = machine.answers <= hardware.knobs.lost_answers;
+            let token = if lost { Secret::new("the answer never came") } else { token };
+            machine.token = Some((boot.clone(), token));
         }
-        let Some((_, token)) = &known else { continue };
+        let Some((_, token)) = hardware.lock().token.clone().filter(|(of, _)| *of == boot) else { continue };
         let beat = Heartbeat {
             callback_url: "https://10.0.0.1:9999".to_owned(),
             agent_version: Some("1".to_owned()),
-            agent_token: Some(token.clone()),
+            agent_token: Some(token),
             agent_verify_ca: None,
             agent_status: None,
             agent_status_message: None,

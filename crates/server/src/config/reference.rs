@@ -190,6 +190,27 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "conductor",
+        "group",
+        r#""""#,
+        "",
+        "The group whose nodes it takes: those whose `conductor_group` is the same. The empty group is the default one.",
+    ),
+    field(
+        "conductor",
+        "sign_of_life",
+        "10",
+        "",
+        "Seconds between its signs of life to the other conductors. The same on all hosts.",
+    ),
+    field(
+        "conductor",
+        "lease",
+        "60",
+        "",
+        "Seconds without a sign of life after which a conductor stops by itself and others take its work over: at least three times `sign_of_life`. The same on all hosts.",
+    ),
+    field(
+        "conductor",
         "enabled_hardware_types",
         r#"["ipmi", "redfish"]"#,
         "",

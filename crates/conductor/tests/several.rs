@@ -1,0 +1,120 @@
+//! Several conductors on one store: one that stands still is taken for dead, its work goes on elsewhere, and when it wakes up
+//! it does no harm.
+#![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
+
+#[path = "rig/machine.rs"]
+#[expect(dead_code, reason = "made for the engine's tests, which use all of it")]
+mod rig;
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use model::ProvisionState as S;
+use provision::Verb;
+use rig::{Freeze, Knobs, Rig, Site};
+use tokio::sync::oneshot;
+
+/// Actions of a deployment on this machine, at least.
+const ACTIONS: usize = 10;
+
+fn knobs(hostname: &'static str) -> Knobs {
+    Knobs {
+        hostname,
+        lease: (Duration::from_millis(200), Duration::from_secs(2)),
+        // The answer to a lookup may be lost with the conductor: the machine is booted again soon.
+        token_timeout: Duration::from_secs(2),
+        ..Knobs::default()
+    }
+}
+
+/// A conductor on a thread of its own, which stands still in the action with number `at` of a deployment.
+struct Stopped {
+    site: Option<Site>,
+    freeze: Arc<Freeze>,
+    end: oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Stopped {
+    fn start(at: usize) -> Self {
+        let freeze = Arc::new(Freeze::default());
+        let (site, started) = mpsc::channel();
+        let (end, ended) = oneshot::channel();
+        let knobs = Knobs { freeze: Some((at, Arc::clone(&freeze))), ..knobs("conductor-1") };
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let rig = Rig::start(knobs).await;
+                rig.set_state(S::Available).await;
+                site.send(rig.site()).unwrap();
+                rig.request(Verb::Active).await.unwrap();
+                ended.await.unwrap();
+                rig.stop().await;
+            });
+        });
+        let site = Some(started.recv().unwrap());
+        freeze.until_frozen();
+        Self { site, freeze, end, thread }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conductor_that_stood_still_does_no_harm_when_it_wakes_up() {
+    let tests = (1..=ACTIONS).map(|at| tokio::spawn(stands_still(at)));
+    for test in tests.collect::<Vec<_>>() {
+        test.await.unwrap();
+    }
+}
+
+async fn stands_still(at: usize) {
+    let mut one = tokio::task::spawn_blocking(move || Stopped::start(at)).await.unwrap();
+    let site = one.site.take().unwrap();
+    let (machine, uuid) = (Arc::clone(&site.machine), site.uuid);
+    let two = Rig::beside(site, knobs("conductor-2")).await;
+    two.until(S::Active).await;
+    assert_eq!(machine.lock().unwrap().writes, 1, "stopped in action {at}");
+    let journal = two.db().journal(uuid, 100).await.unwrap();
+    let of = |host: &str| journal.iter().filter(|line| line.conductor.as_deref() == Some(host)).count();
+    assert!(of("conductor-1") >= 1 && of("conductor-2") >= 1, "{journal:?}");
+    assert!(journal.iter().all(|line| line.outcome.is_some()));
+
+    // It wakes up, finds out, and begins anew.
+    let epoch = async || two.db().get_conductor("conductor-1").await.unwrap().unwrap();
+    let before = epoch().await;
+    assert!(!before.online);
+    let revision = two.node().await.revision;
+    one.freeze.thaw();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !epoch().await.online {
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(machine.lock().unwrap().late, 0, "it finished action {at} of a node that was taken over");
+    assert_eq!(two.node().await.revision, revision);
+    assert_eq!(two.db().journal(uuid, 100).await.unwrap(), journal);
+    one.end.send(()).unwrap();
+    tokio::task::spawn_blocking(move || one.thread.join()).await.unwrap().unwrap();
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conductor_that_stops_hands_its_work_over_at_once() {
+    // A lease that does not end during the test: nobody has to wait for it.
+    let patient = |hostname| Knobs { hostname, ..Knobs::default() };
+    let one = Rig::start(Knobs { slow: Duration::from_millis(30), ..patient("conductor-1") }).await;
+    one.set_state(S::Available).await;
+    let two = Rig::beside(
+        one.site(),
+        Knobs { lease: (Duration::from_millis(100), Duration::from_mins(1)), ..patient("conductor-2") },
+    )
+    .await;
+    one.request(Verb::Active).await.unwrap();
+    one.until_true(|_| one.machine().actions >= 2, "under way").await;
+    let node = one.uuid;
+    one.stop().await;
+    two.until(S::Active).await;
+    assert_eq!(two.machine().writes, 1);
+    let journal = two.db().journal(node, 100).await.unwrap();
+    assert_eq!(journal.first().unwrap().conductor.as_deref(), Some("conductor-2"));
+    two.stop().await;
+}
