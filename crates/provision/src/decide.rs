@@ -209,6 +209,11 @@ impl Decision {
     pub fn rest(node: Node, flow: Option<FlowRecord>) -> Self {
         Self { node, flow, journal: Vec::new(), notes: Vec::new(), effect: None }
     }
+
+    /// Whether whoever decided works on the flow from here on. What another conductor has under way stays with that one.
+    pub fn takes_over(&self) -> bool {
+        self.effect.is_some() || self.flow.as_ref().is_none_or(|flow| flow.open.is_none())
+    }
 }
 
 /// Begins `kind` on a node whose provision state is already the flow's first.

@@ -53,7 +53,7 @@ pub struct Machine {
     /// Its agent offers no step that erases.
     pub spares_disks: bool,
     /// The task of the BMC that goes on, and whether it was asked about.
-    task: Option<(StepRun, bool)>,
+    pub(crate) task: Option<(StepRun, bool)>,
 }
 
 /// An agent in its ramdisk.
