@@ -40,6 +40,12 @@ pub const BLOCKS: &[&str] = &[
     "is_allocation_owner",
 ];
 
+/// Rules that no route asks, and why: an operator's file may hold them, and they change nothing.
+pub const UNASKED: &[(&str, &str)] = &[(
+    "baremetal:allocation:create_pre_rbac",
+    "it narrows who may allocate under the rules from before roles had scopes; those in force always have them",
+)];
+
 macro_rules! enforced {
     ($($method:ident $path:literal $($($rule:literal)|+),* $(sometimes $($also:literal),+)?;)*) => {
         /// Every route.
@@ -111,7 +117,7 @@ enforced! {
     GET "/v1/nodes/{node_ident}/bios" "node:get", "node:bios:get";
     GET "/v1/nodes/{node_ident}/bios/{setting_name}" "node:get", "node:bios:get";
     GET "/v1/nodes/{node_ident}/firmware" "node:get", "node:firmware:get";
-    GET "/v1/nodes/{node_ident}/boot-trace" "node:get";
+    GET "/v1/nodes/{node_ident}/boot-trace" "node:get", "node:history:get";
     GET "/v1/nodes/{node_ident}/management/indicators" "node:get", "node:get_indicator_state";
     GET "/v1/nodes/{node_ident}/management/indicators/{indicator}" "node:get", "node:get_indicator_state";
     PUT "/v1/nodes/{node_ident}/management/indicators/{indicator}" "node:get", "node:set_indicator_state";
@@ -261,9 +267,6 @@ mod tests {
         }
     }
 
-    /// Rules whose routes are not there yet.
-    const LATER: &[&str] = &["baremetal:allocation:create_pre_rbac"];
-
     #[test]
     fn every_rule_is_enforced_by_some_route() {
         let told: BTreeSet<&str> = ENFORCED
@@ -275,10 +278,6 @@ mod tests {
             .collect();
         let untold: Vec<&str> =
             policy::TABLE.iter().map(|row| row.name).filter(|name| !told.contains(name)).collect();
-        assert_eq!(untold, {
-            let mut later = LATER.to_vec();
-            later.sort_by_key(|name| policy::TABLE.iter().position(|row| row.name == *name));
-            later
-        });
+        assert_eq!(untold, UNASKED.iter().map(|(name, _)| *name).collect::<Vec<_>>());
     }
 }

@@ -46,7 +46,7 @@ use policy::Policy;
 pub use auth::basic::HttpBasic;
 pub use auth::keystone::{Credentials, Keystone, KeystoneOptions, KeystoneSetupError};
 pub use auth::{Authenticator, NoAuth, Refusal};
-pub use enforced::{BLOCKS, ENFORCED, Enforced, SHOWN};
+pub use enforced::{BLOCKS, ENFORCED, Enforced, SHOWN, UNASKED};
 pub use front::router;
 pub use measure::METRICS;
 pub use openapi::text as openapi_text;

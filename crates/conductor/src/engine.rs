@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cluster::Members;
 use conductor_api::RequestError;
-use db::{Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite};
+use db::{Admission, Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite};
 use driver::Registry;
 use model::{HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
@@ -200,7 +200,20 @@ impl Engine {
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
-        self.turn_under(&self.tenure(), uuid, decision).await
+        self.turn_under(&self.tenure(), uuid, None, decision).await
+    }
+
+    /// The same for what may not be done to any number of nodes at once.
+    pub(crate) async fn admitted_turn<F>(
+        &self,
+        uuid: NodeUuid,
+        admission: Option<Admission>,
+        decision: F,
+    ) -> Result<(Node, Option<Effect>), TurnError>
+    where
+        F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
+    {
+        self.turn_under(&self.tenure(), uuid, admission, decision).await
     }
 
     /// As [`Engine::turn`], under the registration that the work began under.
@@ -208,19 +221,21 @@ impl Engine {
         &self,
         tenure: &Tenure,
         uuid: NodeUuid,
+        admission: Option<Admission>,
         decision: F,
     ) -> Result<(Node, Option<Effect>), TurnError>
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
         // Nodes and records are large: whoever waits for a turn should not be.
-        Box::pin(self.turn_in_place(tenure, uuid, decision)).await
+        Box::pin(self.turn_in_place(tenure, uuid, admission, decision)).await
     }
 
     async fn turn_in_place<F>(
         &self,
         tenure: &Tenure,
         uuid: NodeUuid,
+        admission: Option<Admission>,
         decision: F,
     ) -> Result<(Node, Option<Effect>), TurnError>
     where
@@ -243,7 +258,8 @@ impl Engine {
             let decided = decision(before.clone(), flow, world)?;
             let stands = decided.flow.as_ref().map(|flow| (flow.id, flow.step));
             let (commit, effect) = self.commit_of(before, decided, conductor, now);
-            match self.db.commit(Commit { by: Some(tenure.term.clone()), ..commit }).await {
+            let commit = Commit { by: Some(tenure.term.clone()), admission: admission.clone(), ..commit };
+            match self.db.commit(commit).await {
                 Ok(node) => {
                     measure::moved(was, &node, now);
                     if let Some(step) = step {
@@ -280,6 +296,7 @@ impl Engine {
                 Entry::Outcome { seq, text } => JournalWrite::Outcome { flow, seq, outcome: text, at: now },
             })
             .collect();
+        let asker = decided.asked_by.unwrap_or_default();
         let history = decided
             .notes
             .into_iter()
@@ -289,8 +306,8 @@ impl Engine {
                 severity: if note.error { "ERROR" } else { "INFO" }.to_owned(),
                 event: note.text,
                 conductor: Some(self.options.hostname.clone()),
-                user: None,
-                project: None,
+                user: asker.user.clone(),
+                project: asker.project.clone(),
                 state: Some(decided.node.provision_state.as_str().to_owned()),
                 target: decided.node.target_provision_state.map(|state| state.as_str().to_owned()),
                 duration_seconds: None,
@@ -382,7 +399,9 @@ impl Engine {
         let mut pause = Duration::from_millis(200);
         loop {
             let turn = self
-                .turn_under(tenure, uuid, |node, flow, world| Ok(feed(node, flow, input.clone(), world)))
+                .turn_under(tenure, uuid, None, |node, flow, world| {
+                    Ok(feed(node, flow, input.clone(), world))
+                })
                 .await;
             match turn {
                 Ok(turn) => return Some(turn),

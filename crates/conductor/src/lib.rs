@@ -12,6 +12,7 @@ mod gate;
 mod hardware;
 mod housekeeping;
 mod inspection;
+mod limits;
 mod machine;
 mod measure;
 mod membership;
@@ -28,6 +29,7 @@ mod vendor;
 mod wish;
 
 pub use inspection::Inspection;
+pub use limits::Limits;
 pub use measure::METRICS;
 pub use options::Options;
 pub use power_sync::PowerSync;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use db::EventRetention;
 use provision::Policy;
 
-use crate::{Inspection, PowerSync};
+use crate::{Inspection, Limits, PowerSync};
 
 /// Settings of a conductor.
 #[derive(Debug, Clone)]
@@ -33,6 +33,10 @@ pub struct Options {
     pub events: EventRetention,
     /// What is made of what ramdisks report.
     pub inspection: Inspection,
+    /// How many nodes may be worked on at once.
+    pub limits: Limits,
+    /// A conductor that gave no sign of life for so long is forgotten.
+    pub conductor_retention: Duration,
     /// How long an allocation rests before it looks at locked nodes again.
     pub lock_retry: Duration,
     /// When and how the power of all machines is compared with what is stored.
@@ -57,6 +61,8 @@ impl Default for Options {
             step_priorities: BTreeMap::new(),
             events: EventRetention { age: Duration::from_hours(7 * 24), count: 100_000 },
             inspection: Inspection::default(),
+            limits: Limits::default(),
+            conductor_retention: Duration::from_hours(14 * 24),
             lock_retry: Duration::from_secs(1),
             power: PowerSync::default(),
             max_effects: 1000,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use conductor_api::{ProvisionArgs, RequestError};
 use driver::{DriverError, Drivers, Retry};
 use model::{Node, NodeUuid, PowerState, PowerTarget, Secret};
-use provision::{AUTOMATIC_LESSEE, FsmEvent, Refusal, Verb, check, perform, perform_power};
+use provision::{AUTOMATIC_LESSEE, Asker, FsmEvent, Refusal, Verb, check, perform, perform_power};
 
 use crate::agent::request_error;
 use crate::engine::Engine;
@@ -71,19 +71,15 @@ impl Engine {
         let (node, _) = self.load(uuid).await.map_err(|error| request_error(uuid, error))?;
         let wish = self.wish(&node, verb, &args).await?;
         let hash = hashed(args.rescue_password.as_ref()).await?;
+        let asker = Asker { user: args.user.clone(), project: args.project.clone() };
+        let admission = self.options.limits.admission(verb, &self.options.conductor_group);
         let turn = self
-            .turn(uuid, |mut node, flow, world| {
+            .admitted_turn(uuid, admission, |mut node, flow, world| {
                 check(&node, flow.as_ref(), verb).map_err(|refusal| refused(&refusal))?;
                 store_arguments(&mut node, verb, &args, hash.as_deref());
                 self.validate_for(&node, verb)?;
-                let mut decided =
-                    perform(node, flow, verb, &wish, world).map_err(|refusal| refused(&refusal))?;
-                if let Some(note) = decided.notes.first_mut()
-                    && let Some(user) = &args.user
-                {
-                    note.text = format!("{} (asked for by {user})", note.text);
-                }
-                Ok(decided)
+                let decided = perform(node, flow, verb, &wish, world).map_err(|refusal| refused(&refusal))?;
+                Ok(decided.asked_by(asker.clone()))
             })
             .await;
         let (node, effect) = turn.map_err(|error| request_error(uuid, error))?;

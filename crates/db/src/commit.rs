@@ -4,7 +4,8 @@ use model::Node;
 
 use crate::session::Session;
 use crate::{
-    DbError, FlowChange, HistoryEntry, JournalWrite, NewEvent, Term, conductor, flow, history, node,
+    Admission, DbError, FlowChange, HistoryEntry, HistoryRetention, JournalWrite, NewEvent, Term, admission,
+    conductor, flow, history, node,
 };
 
 /// A decision to record.
@@ -26,6 +27,8 @@ pub struct Commit {
     pub events: Vec<NewEvent>,
     /// Channels and payloads of wake-ups, sent when the decision is recorded. At most 7,000 bytes each.
     pub notices: Vec<(String, String)>,
+    /// A limit on how many nodes may be where this one goes.
+    pub admission: Option<Admission>,
 }
 
 impl Commit {
@@ -40,21 +43,29 @@ impl Commit {
             history: Vec::new(),
             events: Vec::new(),
             notices: Vec::new(),
+            admission: None,
         }
     }
 }
 
 /// Records a decision. The node's row comes first (its lock orders the writers of a node).
-pub(crate) fn record(session: &mut dyn Session, commit: Commit) -> Result<Node, DbError> {
+pub(crate) fn record(
+    session: &mut dyn Session,
+    commit: Commit,
+    kept: HistoryRetention,
+) -> Result<Node, DbError> {
     if let Some(by) = &commit.by {
         conductor::check(session, by)?;
+    }
+    if let Some(admission) = &commit.admission {
+        admission::check(session, admission)?;
     }
     let node = node::write::update(session, &commit.before, commit.after)?;
     flow::change(session, node.uuid, &commit.flow)?;
     for line in &commit.journal {
         flow::note(session, node.uuid, commit.by.as_ref(), line)?;
     }
-    history::add(session, node.uuid, &commit.history)?;
+    history::add(session, node.uuid, &commit.history, kept)?;
     for (channel, payload) in &commit.notices {
         session.notify(channel, payload)?;
     }

@@ -75,6 +75,10 @@ statements! {
     DECLARE_DEAD = "UPDATE conductors SET online = 0, epoch = epoch + 1 \
         WHERE hostname = ?1 AND epoch = ?2 AND updated_at = ?3 AND online = 1";
     IS_CURRENT = "SELECT 1 FROM conductors WHERE hostname = ?1 AND epoch = ?2";
+    // One that still holds a node or a flow is not forgotten.
+    FORGET = "DELETE FROM conductors WHERE id IN (SELECT id FROM conductors c WHERE c.updated_at < ?1 \
+        AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.lease_holder = c.hostname) \
+        AND NOT EXISTS (SELECT 1 FROM flows WHERE flows.conductor = c.hostname) ORDER BY id LIMIT ?2)";
     LIST = format!("{SELECT} ORDER BY id");
     GET = format!("{SELECT} WHERE hostname = ?1");
     DRIVERS = "SELECT c.id, c.hostname, c.conductor_group, c.updated_at, d.hardware_type, d.properties \
@@ -118,6 +122,11 @@ pub(crate) fn register(session: &mut dyn Session, it: &Registration) -> Result<C
 /// Notes a sign of life.
 pub(crate) fn touch(session: &mut dyn Session, by: &Term) -> Result<(), DbError> {
     mark(session, &TOUCH, by)
+}
+
+/// Forgets conductors that gave no sign of life since `silent_since`, so many at most; how many those were.
+pub(crate) fn forget(session: &mut dyn Session, silent_since: Timestamp, most: u32) -> Result<u64, DbError> {
+    session.execute((&FORGET).into(), &[silent_since.param(), Param::Int(most.into())])
 }
 
 /// Notes a graceful stop: nothing that it still says counts any more.

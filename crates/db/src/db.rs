@@ -26,9 +26,9 @@ use crate::session::Session;
 use crate::sqlite::Sqlite;
 use crate::{
     Commit, ConductorHardware, DatabaseUrl, DbError, EventPage, EventQuery, EventRetention, FlowRow,
-    HistoryEntry, HistoryQuery, JournalRow, NewEvent, NodeKey, NodeQuery, Options, PortKey, PortQuery,
-    Registration, Scope, StrayFlow, Term, User, Wakeup, account, commit, conductor, event, flow, history,
-    node, port, statement,
+    HistoryEntry, HistoryQuery, HistoryRetention, JournalRow, NewEvent, NodeKey, NodeQuery, Options, PortKey,
+    PortQuery, Registration, Scope, StrayFlow, Term, User, Wakeup, account, commit, conductor, event, flow,
+    history, node, port, statement,
 };
 
 /// Lists that may have more rows than this are read on a thread that may block.
@@ -42,6 +42,7 @@ pub struct Db {
     engine: Engine,
     shared: Arc<Shared>,
     recorder: Arc<Recorder>,
+    history: HistoryRetention,
 }
 
 #[derive(Clone)]
@@ -106,7 +107,7 @@ impl Db {
         };
         tracing::info!(database = %options.url, "database open");
         let recorder = Arc::new(Recorder::start(engine.clone()));
-        Ok(Self { engine, shared, recorder })
+        Ok(Self { engine, shared, recorder, history: options.history })
     }
 
     /// Opens a store that is there and up to date, for looking into it while the service is down: nothing is changed, and
@@ -120,7 +121,7 @@ impl Db {
         let shared = Arc::new(Shared::new());
         let engine = Engine::Sqlite(Sqlite::open_to_read(path.clone(), Arc::clone(&shared)).await?);
         let recorder = Arc::new(Recorder::start(engine.clone()));
-        Ok(Self { engine, shared, recorder })
+        Ok(Self { engine, shared, recorder, history: options.history })
     }
 
     /// Finishes the writes that are queued and closes the store; later calls fail with `Closed`.
@@ -305,10 +306,11 @@ impl Db {
     /// Records a decision about a node: everything, or nothing.
     ///
     /// # Errors
-    /// As [`Db::update_node`]; `Fenced` when the conductor's registration is not the current one; `Duplicate` for a journal line that is there already, `NotFound` for the outcome of a
-    /// line that is not; `NoticeTooLong`.
+    /// As [`Db::update_node`]; `Fenced` when the conductor's registration is not the current one; `Duplicate` for a
+    /// journal line that is there already, `NotFound` for the outcome of a line that is not; `NoticeTooLong`; `TooMany`.
     pub async fn commit(&self, commit: Commit) -> Result<Node, DbError> {
-        self.write(move |session| commit::record(session, commit)).await
+        let kept = self.history;
+        self.write(move |session| commit::record(session, commit, kept)).await
     }
 }
 
@@ -402,6 +404,12 @@ impl Db {
     pub async fn declare_conductor_dead(&self, last: &Conductor) -> Result<bool, DbError> {
         let last = last.clone();
         self.write(move |session| conductor::declare_dead(session, &last)).await
+    }
+
+    /// Forgets conductors that gave no sign of life since `silent_since` and hold no node, `most` of them; how many those
+    /// were.
+    pub async fn forget_conductors(&self, silent_since: Timestamp, most: u32) -> Result<u64, DbError> {
+        self.write(move |session| conductor::forget(session, silent_since, most)).await
     }
 
     /// All conductors, in the order of their first registration. Who is alive is for the caller to judge.

@@ -101,6 +101,14 @@ pub enum DbError {
         /// How many there were.
         found: usize,
     },
+    /// As many nodes as may be are there already.
+    #[error("no more than {most} nodes may be {what} at once: retry when some of them are done")]
+    TooMany {
+        /// What those nodes are doing.
+        what: &'static str,
+        /// The most.
+        most: u32,
+    },
     /// A wake-up message is too long.
     #[error("a wake-up message may have at most {limit} bytes; this one has {found}")]
     NoticeTooLong {
@@ -235,6 +243,7 @@ impl DbError {
     /// Whether the same call may succeed later without anything being repaired in the request or the data.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy { .. } | Self::Full { .. } | Self::Closed)
+            || matches!(self, Self::TooMany { .. })
     }
 
     /// Fills in the value of a [`DbError::Duplicate`] that a session reported by its column alone.

@@ -1,14 +1,13 @@
 //! What happened to a node, for operators: the newest entries only.
 
+use std::time::Duration;
+
 use model::{HistoryUuid, NodeUuid, Timestamp};
 
-use crate::DbError;
 use crate::session::{Cells, Param, Row, Session, all, first};
 use crate::statement::statements;
 use crate::stored::{Stored as _, limit, text};
-
-/// Entries kept of each node; older ones go in the write that adds a newer one.
-pub const HISTORY_PER_NODE: usize = 300;
+use crate::{DbError, HistoryRetention};
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +55,7 @@ const SELECT: &str = "SELECT uuid, event_type, severity, event, conductor, user_
 statements! {
     ADD = "INSERT INTO node_history (node_uuid, uuid, event_type, severity, event, conductor, user_id, project, state, \
         target, duration_seconds, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    PURGE = "DELETE FROM node_history WHERE node_uuid = ?1 AND id <= \
+    PURGE = "DELETE FROM node_history WHERE node_uuid = ?1 AND created_at < ?3 AND id <= \
         (SELECT id FROM node_history WHERE node_uuid = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
     GET = format!("{SELECT} WHERE node_uuid = ?1 AND uuid = ?2");
     MARKER = "SELECT created_at, id FROM node_history WHERE node_uuid = ?1 AND uuid = ?2";
@@ -66,11 +65,12 @@ statements! {
         ORDER BY created_at DESC, id DESC LIMIT ?4");
 }
 
-/// Adds entries and drops the node's oldest beyond [`HISTORY_PER_NODE`].
+/// Adds entries and drops what is not kept any more.
 pub(crate) fn add(
     session: &mut dyn Session,
     node: NodeUuid,
     entries: &[HistoryEntry],
+    kept: HistoryRetention,
 ) -> Result<(), DbError> {
     for entry in entries {
         let params = [
@@ -91,8 +91,13 @@ pub(crate) fn add(
             .execute((&ADD).into(), &params)
             .map_err(|error| error.with_value(|_| entry.uuid.to_string()))?;
     }
-    if !entries.is_empty() {
-        session.execute((&PURGE).into(), &[node.param(), limit(HISTORY_PER_NODE)])?;
+    if let Some(newest) = entries.last() {
+        let before = match kept.age {
+            Duration::ZERO => i64::MAX,
+            age => newest.created_at.minus(age).as_micros(),
+        };
+        session
+            .execute((&PURGE).into(), &[node.param(), Param::Int(kept.count.into()), Param::Int(before)])?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! [`Db`] and the nouns. It knows nothing of HTTP, drivers or what the states of a node mean.
 
 mod account;
+mod admission;
 mod allocation;
 mod bios_setting;
 mod census;
@@ -47,6 +48,7 @@ mod volume_target;
 mod wakeup;
 
 pub use account::User;
+pub use admission::Admission;
 pub use allocation::{AllocationKey, AllocationQuery, Candidate};
 pub use census::Census;
 pub use commit::Commit;
@@ -56,12 +58,12 @@ pub use deploy_template::DeployTemplateKey;
 pub use error::{Cause, DbError};
 pub use event::{Event, EventPage, EventQuery, EventRetention, NewEvent, Whose};
 pub use flow::{FlowChange, FlowRow, JournalRow, JournalWrite, StrayFlow};
-pub use history::{HISTORY_PER_NODE, HistoryEntry, HistoryQuery};
+pub use history::{HistoryEntry, HistoryQuery};
 pub use inspection::Inspected;
 pub use measure::METRICS;
 pub use model::Scope;
 pub use node::{NodeFilter, NodeKey, NodeQuery, NodeSort};
-pub use options::{DatabaseUrl, InvalidDatabaseUrl, Options};
+pub use options::{DatabaseUrl, HistoryRetention, InvalidDatabaseUrl, Options};
 pub use paging::{Paging, Sort, Sorted};
 pub use port::{PortFilter, PortKey, PortQuery, PortSort};
 pub use portgroup::{PortgroupFilter, PortgroupKey, PortgroupQuery};

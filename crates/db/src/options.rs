@@ -3,18 +3,36 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which store.
     pub url: DatabaseUrl,
+    /// How much of each node's history is kept.
+    pub history: HistoryRetention,
+}
+
+/// How much of each node's history is kept; what is more goes in the write that adds to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryRetention {
+    /// The newest entries.
+    pub count: u32,
+    /// Beside those, whatever is younger than this.
+    pub age: Duration,
+}
+
+impl Default for HistoryRetention {
+    fn default() -> Self {
+        Self { count: 300, age: Duration::ZERO }
+    }
 }
 
 impl Options {
     /// Opens `url`.
     pub fn new(url: DatabaseUrl) -> Self {
-        Self { url }
+        Self { url, history: HistoryRetention::default() }
     }
 }
 

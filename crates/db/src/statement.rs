@@ -89,6 +89,7 @@ pub(crate) use statements;
 pub(crate) fn all() -> impl Iterator<Item = &'static Statement> {
     [
         crate::account::STATEMENTS,
+        crate::admission::STATEMENTS,
         crate::census::STATEMENTS,
         crate::bios_setting::STATEMENTS,
         crate::allocation::STATEMENTS,

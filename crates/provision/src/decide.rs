@@ -13,7 +13,7 @@ use crate::event::FsmEvent;
 use crate::flow::FlowKind;
 use crate::offer::OfferedStep;
 use crate::plan::Plan;
-use crate::record::FlowRecord;
+use crate::record::{Asker, FlowRecord};
 use crate::step::{Action, PlannedStep, StepList};
 use crate::transitions::next_state;
 use crate::turn::Turn;
@@ -202,12 +202,24 @@ pub struct Decision {
     pub notes: Vec<Note>,
     /// To be carried out.
     pub effect: Option<Effect>,
+    /// Who asked for what the notes tell of.
+    pub asked_by: Option<Asker>,
 }
 
 impl Decision {
     /// The node is written and nothing more follows; the flow stays as it is.
     pub fn rest(node: Node, flow: Option<FlowRecord>) -> Self {
-        Self { node, flow, journal: Vec::new(), notes: Vec::new(), effect: None }
+        Self { node, flow, journal: Vec::new(), notes: Vec::new(), effect: None, asked_by: None }
+    }
+
+    /// The same, asked for by `asker`: what was begun remembers it.
+    #[must_use]
+    pub fn asked_by(mut self, asker: Asker) -> Self {
+        if let Some(flow) = &mut self.flow {
+            flow.asked_by.get_or_insert_with(|| asker.clone());
+        }
+        self.asked_by = Some(asker);
+        self
     }
 
     /// Whether whoever decided works on the flow from here on. What another conductor has under way stays with that one.

@@ -39,7 +39,7 @@ pub use plan::{LONGEST_PAUSE, Plan, RequestedStep, Wish};
 pub use power_sync::{
     PowerSyncPolicy, SeenPower, UNWATCHED, is_recoverable, is_watched, recover_power, sync_power,
 };
-pub use record::{Boots, FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
+pub use record::{Asker, Boots, FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
 pub use request::{Refusal, check, perform, perform_power};
 pub use step::{Action, AgentStep, NetworkChange, OnRestart, PlannedStep, StepList};
 pub use told::{Status, told_as};

@@ -149,6 +149,18 @@ pub struct FlowRecord {
     /// Whether something that was to undo the flow's work failed.
     #[serde(default)]
     pub undo_failed: bool,
+    /// Who asked for it.
+    #[serde(default)]
+    pub asked_by: Option<Asker>,
+}
+
+/// Who asked for something, as the history names them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Asker {
+    /// The user.
+    pub user: Option<String>,
+    /// The project that the user acts for.
+    pub project: Option<String>,
 }
 
 /// Boots of the ramdisk without an answer.
@@ -194,6 +206,7 @@ impl FlowRecord {
             boots: None,
             aside: Vec::new(),
             undo_failed: false,
+            asked_by: None,
         }
     }
 

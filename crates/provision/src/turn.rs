@@ -18,7 +18,7 @@ use crate::error::{ErrorCode, StepError};
 use crate::event::FsmEvent;
 use crate::flow::{FlowKind, power};
 use crate::plan::Plan;
-use crate::record::{Boots, FlowRecord, OpenEffect, Phase, Wait, WaitFor};
+use crate::record::{Asker, Boots, FlowRecord, OpenEffect, Phase, Wait, WaitFor};
 use crate::step::{Action, PlannedStep};
 
 /// Whether the agent of this boot has called: what an earlier one said is forgotten before each boot.
@@ -38,21 +38,25 @@ pub(crate) struct Turn<'a> {
     journal: Vec<(model::FlowId, Entry)>,
     notes: Vec<Note>,
     effect: Option<Effect>,
+    /// Who asked for the flow that this turn ended: what follows of itself is done for the same.
+    asked_by: Option<Asker>,
 }
 
 impl<'a> Turn<'a> {
     pub(crate) fn new(node: Node, world: World<'a>) -> Self {
-        Self { world, node, flow: None, journal: Vec::new(), notes: Vec::new(), effect: None }
+        Self { world, node, flow: None, journal: Vec::new(), notes: Vec::new(), effect: None, asked_by: None }
     }
 
     pub(crate) fn finish(mut self) -> Decision {
         self.hold_lease();
+        let asked_by = self.asked_by.or_else(|| self.flow.as_ref()?.asked_by.clone());
         Decision {
             node: self.node,
             flow: self.flow,
             journal: self.journal,
             notes: self.notes,
             effect: self.effect,
+            asked_by,
         }
     }
 
@@ -93,7 +97,8 @@ impl<'a> Turn<'a> {
             self.node.inspection_finished_at = None;
         }
         self.note("provisioning", false, format!("{} started", kind.flow().name));
-        self.flow = Some(FlowRecord::of_plan(kind, plan, self.world.now));
+        let asked_by = self.asked_by.clone();
+        self.flow = Some(FlowRecord { asked_by, ..FlowRecord::of_plan(kind, plan, self.world.now) });
         self.advance();
     }
 

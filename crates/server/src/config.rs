@@ -183,6 +183,18 @@ pub struct Conductor {
     pub sync_power_state_workers: usize,
     /// Seconds between two looks at the machines that could not be read; 0 never looks.
     pub power_failure_recovery_interval: u64,
+    /// How many nodes may be in deployment at once.
+    pub max_concurrent_deploy: u32,
+    /// How many nodes may be in cleaning, or on their way there, at once.
+    pub max_concurrent_clean: u32,
+    /// Whether only the nodes of the conductor's own group count for the two.
+    pub max_concurrent_per_conductor_group: bool,
+    /// The newest entries of each node's history that are kept.
+    pub node_history_max_entries: u32,
+    /// Days for which entries are kept beside those.
+    pub node_history_minimum_days: u32,
+    /// Seconds without a sign of life after which another conductor is forgotten.
+    pub conductor_cleanup_timeout: u64,
 }
 
 impl Default for Conductor {
@@ -211,6 +223,41 @@ impl Default for Conductor {
             power_state_sync_max_retries: 3,
             sync_power_state_workers: 1024,
             power_failure_recovery_interval: 300,
+            max_concurrent_deploy: 250,
+            max_concurrent_clean: 50,
+            max_concurrent_per_conductor_group: false,
+            node_history_max_entries: 300,
+            node_history_minimum_days: 0,
+            conductor_cleanup_timeout: 14 * 86_400,
+        }
+    }
+}
+
+impl Conductor {
+    /// How many nodes may be worked on at once.
+    pub fn limits(&self) -> conductor::Limits {
+        conductor::Limits {
+            deploys: Some(self.max_concurrent_deploy),
+            cleans: Some(self.max_concurrent_clean),
+            per_group: self.max_concurrent_per_conductor_group,
+        }
+    }
+
+    fn check_limits(&self) -> Result<(), &'static str> {
+        if self.max_concurrent_deploy == 0 || self.max_concurrent_clean == 0 {
+            return Err("[conductor] max_concurrent_deploy and max_concurrent_clean are at least 1.");
+        }
+        if self.conductor_cleanup_timeout < 180 {
+            return Err("[conductor] conductor_cleanup_timeout is at least 180 seconds.");
+        }
+        Ok(())
+    }
+
+    /// How much of each node's history is kept.
+    pub fn history(&self) -> db::HistoryRetention {
+        db::HistoryRetention {
+            count: self.node_history_max_entries,
+            age: Duration::from_hours(24 * u64::from(self.node_history_minimum_days)),
         }
     }
 }
@@ -374,7 +421,7 @@ impl Config {
                 "[conductor] callback_timeout, boot_timeout, inspect_timeout, fast_track_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
             );
         }
-        if let Err(problem) = self.conductor.check_power() {
+        if let Err(problem) = self.conductor.check_power().and_then(|()| self.conductor.check_limits()) {
             return wrong(problem);
         }
         if let Err(problem) = self.conductor.check_membership() {

@@ -36,7 +36,8 @@ pub async fn serve(config: Config, announce: impl Fn(&str)) -> anyhow::Result<()
     install_tls_provider();
     make_private_dir(&config.data_dir)?;
     let url: DatabaseUrl = config.database_url().parse().context("[database] url")?;
-    let db = Db::open(&db::Options::new(url)).await.context("cannot open the database")?;
+    let store = db::Options { history: config.conductor.history(), ..db::Options::new(url) };
+    let db = Db::open(&store).await.context("cannot open the database")?;
     if config.api.auth == Auth::HttpBasic {
         first_administrator(&db, &announce).await?;
     }
@@ -179,6 +180,8 @@ async fn start_conductor(
         hears: site::hears(config),
         power: config.conductor.power_sync(),
         inspection: config.inspection.settings().map_err(anyhow::Error::msg).context("[inspection]")?,
+        limits: config.conductor.limits(),
+        conductor_retention: std::time::Duration::from_secs(config.conductor.conductor_cleanup_timeout),
         ..conductor::Options::default()
     };
     Conductor::start(db.clone(), registry, options).await.context("cannot start the conductor")

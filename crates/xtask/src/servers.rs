@@ -165,6 +165,8 @@ listen = ["127.0.0.1:{port}"]
 auth = "noauth"
 
 [conductor]
+max_concurrent_deploy = 100000
+max_concurrent_clean = 100000
 hostname = "our-conductor"
 enabled_hardware_types = ["fake-hardware", "ipmi", "redfish"]
 enabled_interfaces = {{ bios = ["fake", "no-bios"], console = ["fake", "no-console"], firmware = ["fake", "no-firmware"], inspect = ["fake", "no-inspect"], raid = ["fake", "no-raid", "agent"], rescue = ["fake", "no-rescue", "agent"], vendor = ["fake", "ipmitool", "no-vendor"] }}

@@ -228,6 +228,8 @@ fn configuration(folder: &Path, ramdisk: &Ramdisk, protocol: Protocol) -> String
 listen = ["{GATEWAY}:{API_PORT}"]
 
 [conductor]
+max_concurrent_deploy = 100000
+max_concurrent_clean = 100000
 {hardware}
 [netboot]
 interface = "{BRIDGE}"

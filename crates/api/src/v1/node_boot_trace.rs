@@ -24,7 +24,8 @@ const WAITS: [ProvisionState; 10] = [
 
 /// `GET /v1/nodes/{node_ident}/boot-trace`
 pub(crate) async fn show(request: Request) -> Answer {
-    let node = request.node("baremetal:node:get").await?;
+    // Addresses and loaders of the site are its operator's and the node's owner's, as is the node's history.
+    let node = request.node("baremetal:node:history:get").await?;
     let entries = request.state.db.boot_trace(node.uuid).await?;
     let attempts = attempts(&entries);
     let hears = request.state.options.hears;

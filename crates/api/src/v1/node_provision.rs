@@ -55,9 +55,8 @@ async fn runbook(
 
 /// Whether the caller may run the runbook, and the node is one that it is for.
 fn authorise_runbook(request: &Request, runbook: &Runbook, node: &Node) -> Result<(), ApiError> {
-    if !runbook.public {
-        runbooks::authorise(request, "baremetal:runbook:use", runbook)?;
-    }
+    // To be public is to be seen by all; who may use it is asked of the rule all the same.
+    runbooks::authorise(request, "baremetal:runbook:use", runbook)?;
     let has = |name: &str| node.traits.iter().any(|own| own.as_str() == name);
     let fits = if request.version.at_least(const { since("runbook-traits") }) {
         runbook.traits.iter().any(|wanted| has(wanted.as_str()))

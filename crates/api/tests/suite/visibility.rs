@@ -207,3 +207,59 @@ async fn runbooks_of_projects_are_their_own() {
     );
     assert_eq!(status(OWNER, "DELETE", &path, Value::Null).await, 204);
 }
+
+#[tokio::test]
+async fn who_may_use_a_runbook_is_asked_of_public_ones_too() {
+    let site = site().await;
+    let named: model::Trait = "CUSTOM_A".parse().unwrap();
+    let node = site
+        .node(|node| {
+            node.provision_state = model::ProvisionState::Manageable;
+            node.owner = Some("owner".to_owned());
+            node.traits = vec![named.clone()];
+        })
+        .await;
+    let path = format!("/v1/nodes/{}/states/provision", node.uuid);
+    for (name, owner, public) in [("shared", None, true), ("own", Some("owner"), false)] {
+        let runbook = Runbook {
+            public,
+            owner: owner.map(str::to_owned),
+            traits: vec![named.clone()],
+            ..Runbook::new(name, Timestamp::now())
+        };
+        site.db.create_runbook(runbook).await.unwrap();
+        let uses = async |number| {
+            let body = json!({"target": "clean", "runbook": name});
+            site.call_as(number, "PUT", &path, body).await.code()
+        };
+        assert_eq!(
+            site.call_as(OWNER, "GET", &format!("/v1/runbooks/{name}"), Value::Null).await.code(),
+            200
+        );
+        assert_eq!(uses(OWNER).await, if public { 403 } else { 202 }, "{name}");
+        assert_eq!(uses(ADMIN).await, 202, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn how_a_machine_booted_is_for_those_who_read_its_history() {
+    let site = site().await;
+    let node = owned(&site).await;
+    for part in ["boot-trace", "history"] {
+        let path = format!("/v1/nodes/{}/{part}", node.uuid);
+        for (number, status) in [
+            (ADMIN, 200),
+            (SYSTEM_READER, 200),
+            (OWNER, 200),
+            (OWNER_READER, 200),
+            (LESSEE, 403),
+            (STRANGER, 404),
+        ] {
+            assert_eq!(
+                site.call_as(number, "GET", &path, Value::Null).await.code(),
+                status,
+                "{part} {number}"
+            );
+        }
+    }
+}

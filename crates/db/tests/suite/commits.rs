@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use db::{
-    Commit, Db, DbError, FlowChange, FlowRow, HISTORY_PER_NODE, HistoryQuery, JournalWrite, NewEvent, Scope,
-    Wakeup, Whose,
+    Admission, Commit, Db, DbError, FlowChange, FlowRow, HistoryQuery, HistoryRetention, JournalWrite,
+    NewEvent, Scope, Wakeup, Whose,
 };
 use model::{FlowId, HistoryUuid, Node, NodeUuid, ProvisionState, Secret, Timestamp};
 
@@ -177,7 +177,7 @@ pub(crate) async fn history_is_paged_and_bounded(db: Db) {
         node = db.commit(commit).await.unwrap();
     }
     let all = db.history(&history(node.uuid)).await.unwrap();
-    assert_eq!(all.len(), HISTORY_PER_NODE);
+    assert_eq!(all.len(), usize::try_from(HistoryRetention::default().count).unwrap());
     assert_eq!(all[0].event, "1.0");
     assert_eq!(all[299].event, "3.99");
     for descending in [false, true] {
@@ -246,4 +246,35 @@ pub(crate) async fn users_and_settings(db: Db) {
     assert_eq!(db.setting_or("site", "two").await.unwrap(), "one");
     db.put_setting("site", "three").await.unwrap();
     assert_eq!(db.get_setting("site").await.unwrap().as_deref(), Some("three"));
+}
+
+pub(crate) async fn a_state_takes_so_many_nodes(db: Db) {
+    use model::ProvisionState as S;
+
+    let going = |before: &Node, most: u32, conductor_group: Option<&str>| {
+        let mut after = before.clone();
+        after.provision_state = S::Deploying;
+        let admission = Admission {
+            what: "deployed",
+            states: [S::Deploying, S::DeployWait, S::DeployWait],
+            most,
+            conductor_group: conductor_group.map(str::to_owned),
+        };
+        Commit { admission: Some(admission), ..Commit::new(before.clone(), after) }
+    };
+    let mut far = bare();
+    far.conductor_group = "far".to_owned();
+    let mut waiting = bare();
+    waiting.provision_state = S::DeployWait;
+    let nodes = store(&db, vec![bare(), bare(), far, waiting]).await;
+    db.commit(going(&nodes[0], 2, None)).await.unwrap();
+    let refused = db.commit(going(&nodes[1], 2, None)).await.unwrap_err();
+    assert!(matches!(refused, DbError::TooMany { what: "deployed", most: 2 }), "{refused}");
+    assert!(refused.is_transient() && refused.to_string().contains("no more than 2 nodes"), "{refused}");
+    let key = db::NodeKey::Uuid(nodes[1].uuid);
+    let left = db.get_node(&key, &Scope::All).await.unwrap().unwrap();
+    assert_eq!(left.revision, nodes[1].revision, "what is refused leaves nothing");
+    // In another group there is room, and one more for all.
+    db.commit(going(&nodes[2], 2, Some("far"))).await.unwrap();
+    db.commit(going(&nodes[1], 4, None)).await.unwrap();
 }

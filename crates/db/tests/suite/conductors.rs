@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use db::{Commit, Db, DbError, FlowChange, FlowRow, JournalWrite, Registration, Term};
-use model::{FlowId, HardwareType, InterfaceKind, Node};
+use model::{FlowId, HardwareType, InterfaceKind, Lease, Node, Timestamp};
 
 use crate::fixtures::{bare, store, time};
 
@@ -135,4 +135,21 @@ pub(crate) async fn opening_again_finds_everything_done(db: Db) {
     db.close().await;
     assert!(matches!(db.get_setting("a").await, Err(DbError::Closed)));
     assert!(matches!(db.put_setting("a", "c").await, Err(DbError::Closed)));
+}
+
+pub(crate) async fn the_long_silent_are_forgotten(db: Db) {
+    for name in ["c0", "c1", "c2"] {
+        db.register_conductor(registration(name, vec![hardware("ipmi", &["a"])])).await.unwrap();
+    }
+    let later = Timestamp::now().plus(std::time::Duration::from_hours(1));
+    assert_eq!(db.forget_conductors(time(1), 50).await.unwrap(), 0, "all have been heard of since");
+    // One of them holds a node.
+    let mut held = bare();
+    held.lease = Some(Lease { holder: "c1".to_owned(), expires_at: later, reason: "deploy".to_owned() });
+    store(&db, vec![held]).await;
+    assert_eq!(db.forget_conductors(later, 1).await.unwrap(), 1, "so many at a time");
+    assert_eq!(db.forget_conductors(later, 50).await.unwrap(), 1);
+    let left: Vec<String> = db.list_conductors().await.unwrap().into_iter().map(|it| it.hostname).collect();
+    assert_eq!(left, ["c1"]);
+    assert_eq!(db.conductor_hardware().await.unwrap().len(), 1, "what they offered went with them");
 }

@@ -116,6 +116,7 @@ cases! {
         flows_come_due
         the_journal_is_bounded
         history_is_paged_and_bounded
+        a_state_takes_so_many_nodes
         wake_ups_follow_the_commit
         users_and_settings;
     events:
@@ -143,6 +144,7 @@ cases! {
         a_conductor_registers_and_leaves
         hardware_is_what_online_conductors_offer
         what_a_dead_conductor_says_is_refused
+        the_long_silent_are_forgotten
         every_statement_fits_the_schema
         opening_again_finds_everything_done;
 }

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use db::{DatabaseUrl, Db, DbError, NodeKey, Options, Scope};
+use db::{Commit, DatabaseUrl, Db, DbError, HistoryQuery, HistoryRetention, NodeKey, Options, Scope};
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 
 use crate::fixtures::{bare, full};
+use crate::nodes::entry;
 
 const VERSION_1: &str = include_str!("../../migrations/sqlite/0001_nodes_ports_conductors_flows.sql");
 
@@ -131,4 +132,28 @@ async fn a_damaged_value_names_its_column() {
         other => panic!("{other:?}"),
     }
     db.close().await;
+}
+
+#[tokio::test]
+async fn history_is_kept_by_number_and_by_age() {
+    let day: i64 = 86_400 * 1_000_000;
+    for (count, days, left) in [(3, 0, 3), (0, 0, 0), (3, 5, 6), (9, 5, 9)] {
+        let dir = tempfile::tempdir().unwrap();
+        let age = std::time::Duration::from_hours(24 * days);
+        let url = DatabaseUrl::sqlite(dir.path().join("new.db"));
+        let db = Db::open(&Options { history: HistoryRetention { count, age }, ..Options::new(url) })
+            .await
+            .unwrap();
+        let mut node = db.create_node(bare()).await.unwrap();
+        for number in 1..=10 {
+            let mut commit = Commit::new(node.clone(), node);
+            commit.history = vec![entry(&number.to_string(), number * day)];
+            node = db.commit(commit).await.unwrap();
+        }
+        let query = HistoryQuery { node: node.uuid, descending: true, marker: None, limit: 100 };
+        let entries = db.history(&query).await.unwrap();
+        assert_eq!(entries.len(), left, "{count} entries, {days} days");
+        assert!(entries.first().is_none_or(|newest| newest.event == "10"));
+        db.close().await;
+    }
 }

@@ -32,6 +32,7 @@ impl Turn<'_> {
 
     pub(super) fn end_failed(&mut self) {
         let Some(mut record) = self.flow.take() else { return };
+        self.asked_by.clone_from(&record.asked_by);
         let error = record
             .failure
             .take()
@@ -63,6 +64,7 @@ impl Turn<'_> {
 
     pub(super) fn end_done(&mut self) {
         let Some(record) = self.flow.take() else { return };
+        self.asked_by.clone_from(&record.asked_by);
         self.note("provisioning", false, format!("{} done", record.kind.flow().name));
         if let Some(event) = record.done_event(self.node.retired) {
             move_node(&mut self.node, event, self.world.now);

@@ -4,6 +4,7 @@
 
 mod bios;
 mod board;
+mod lives;
 mod raid;
 mod site;
 mod vendor;

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{ApiState, NoAuth, router};
+use api::{ApiState, Authenticator, NoAuth, Refusal, router};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use conductor::Conductor;
 use db::{DatabaseUrl, Db, NodeKey, Scope};
-use http::Request;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use model::{Lease, Node, NodeUuid, Timestamp};
+use policy::Caller;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -28,8 +30,34 @@ pub(crate) struct Site {
     _dir: TempDir,
 }
 
+/// Everybody is this caller.
+struct Always(Caller);
+
+impl Authenticator for Always {
+    fn authenticate<'a>(&'a self, _: &'a HeaderMap) -> BoxFuture<'a, Result<Caller, Refusal>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+}
+
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// A site all of whose requests come from `caller`.
+    pub(crate) async fn of(caller: Caller) -> Self {
+        Self::build(|_| (), Arc::new(Always(caller))).await
+    }
+
+    /// A site whose conductor has other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut conductor::Options)) -> Self {
+        Self::build(change, Arc::new(NoAuth)).await
+    }
+
+    async fn build(
+        change: impl FnOnce(&mut conductor::Options),
+        authenticator: Arc<dyn Authenticator>,
+    ) -> Self {
         server::install_tls_provider();
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&db::Options::new(DatabaseUrl::sqlite(dir.path().join("site.db")))).await.unwrap();
@@ -47,13 +75,14 @@ impl Site {
             log_dir: dir.path().join("logs"),
             step_priorities: BTreeMap::new(),
         });
-        let options = conductor::Options { hostname: "conductor-1".to_owned(), ..Default::default() };
+        let mut options = conductor::Options { hostname: "conductor-1".to_owned(), ..Default::default() };
+        change(&mut options);
         let conductor =
             Arc::new(Box::pin(Conductor::start(db.clone(), registry.unwrap(), options)).await.unwrap());
         let state = ApiState {
             db: db.clone(),
             conductors: Arc::clone(&conductor) as _,
-            authenticator: Arc::new(NoAuth),
+            authenticator,
             policy: Arc::new(ArcSwap::from_pointee(policy::Policy::defaults(policy::Settings::default()))),
             options: api::Options { lock_retry: Duration::from_millis(5), ..api::Options::default() },
         };

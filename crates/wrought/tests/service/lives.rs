@@ -82,7 +82,7 @@ async fn history_tells_it_all(api: &Api, node: &str) {
     let events: Vec<&str> =
         history["history"].as_array().unwrap().iter().map(|row| row["event"].as_str().unwrap()).collect();
     for wanted in [
-        "verify started (asked for by admin)",
+        "verify started",
         "clean done",
         "step deploy.erase_devices_metadata started",
         "step deploy.write_image started",
