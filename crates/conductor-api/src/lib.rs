@@ -108,7 +108,7 @@ pub struct InspectionReport {
 }
 
 /// The answer to a lookup.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupReply {
     /// The node found.
     pub node: Arc<Node>,
@@ -130,7 +130,7 @@ pub struct AgentProgress {
 }
 
 /// Why a request was not accepted. The text is shown to the caller as it is.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum RequestError {
     /// No such node.
     #[error("Node {0} could not be found.")]

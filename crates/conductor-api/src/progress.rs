@@ -1,12 +1,12 @@
 //! Where a node stands in its flow, and what comes next: made of the flow's record alone.
 
 use provision::{FlowRecord, Phase, PlannedStep};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::AgentProgress;
 
 /// Where a node stands in its flow: part of the answer of `GET /v1/nodes/{id}/progress`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeProgress {
     /// The flow being run, as `deploy`.
     pub flow: Option<String>,
@@ -33,7 +33,7 @@ pub struct NodeProgress {
 }
 
 /// A step, or what is left of one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemainingStep {
     /// As `deploy.write_image`.
     pub step: String,

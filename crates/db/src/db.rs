@@ -4,6 +4,8 @@ mod allocations;
 mod hardware;
 mod inspections;
 
+mod messages;
+
 mod resources;
 
 mod plans;

@@ -36,6 +36,7 @@ migrations! {
     6 "0006_inspection_reports"
     7 "0007_conductor_epochs"
     8 "0008_power_failures"
+    9 "0009_messages"
 }
 
 /// Where applied migrations are noted. The same text for both engines.

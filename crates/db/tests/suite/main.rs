@@ -11,6 +11,7 @@ mod events;
 mod fixtures;
 mod hardware;
 mod inspections;
+mod messages;
 mod nodes;
 mod paging;
 mod plans;
@@ -140,6 +141,12 @@ cases! {
         only_those_are_looked_at_that_nobody_works_on
         a_look_has_what_it_takes
         failures_in_a_row_are_counted;
+    messages:
+        each_is_taken_once_and_in_order
+        of_many_takers_one_gets_it
+        what_is_read_stays_until_it_is_dropped
+        what_is_late_is_said_and_dropped
+        one_publishes_at_a_time;
     conductors:
         a_conductor_registers_and_leaves
         hardware_is_what_online_conductors_offer

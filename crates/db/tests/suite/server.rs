@@ -10,7 +10,9 @@ const SHORT: Duration = Duration::from_mins(1);
 
 pub(crate) struct TempPg {
     dir: TempDir,
-    server: Child,
+    server: Option<Child>,
+    bin: PathBuf,
+    root: bool,
 }
 
 impl TempPg {
@@ -28,16 +30,8 @@ impl TempPg {
             .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
             .arg(&data);
         initdb.run(SHORT).await.unwrap();
-        let server = command(&bin, "postgres", root)
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(dir.path())
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"])
-            .cwd("/tmp")
-            .spawn(dir.path().join("server.log"))
-            .unwrap();
-        let pg = Self { dir, server };
+        let server = serve(&bin, dir.path(), root);
+        let pg = Self { dir, server: Some(server), bin, root };
         pg.wait_until_ready().await;
         pg
     }
@@ -72,8 +66,16 @@ impl TempPg {
         connection.await.unwrap().unwrap();
     }
 
+    /// Ends the server in the midst of whatever it does, and starts it again.
+    #[allow(dead_code, reason = "for suites of other crates")]
+    pub(crate) async fn restart(&mut self) {
+        self.server.take().unwrap().stop(Duration::from_millis(100)).await.unwrap();
+        self.server = Some(serve(&self.bin, self.dir.path(), self.root));
+        self.wait_until_ready().await;
+    }
+
     pub(crate) async fn stop(self) {
-        self.server.stop(Duration::from_secs(20)).await.unwrap();
+        self.server.unwrap().stop(Duration::from_secs(20)).await.unwrap();
     }
 
     async fn wait_until_ready(&self) {
@@ -85,8 +87,20 @@ impl TempPg {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("PostgreSQL did not start: {}", self.server.log_tail());
+        panic!("PostgreSQL did not start: {}", self.server.as_ref().map(Child::log_tail).unwrap_or_default());
     }
+}
+
+fn serve(bin: &Path, dir: &Path, root: bool) -> Child {
+    command(bin, "postgres", root)
+        .arg("-D")
+        .arg(dir.join("data"))
+        .arg("-k")
+        .arg(dir)
+        .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"])
+        .cwd("/tmp")
+        .spawn(dir.join("server.log"))
+        .unwrap()
 }
 
 fn command(bin: &Path, program: &str, root: bool) -> Command {

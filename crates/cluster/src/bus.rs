@@ -1,0 +1,148 @@
+//! The way between processes: questions to the conductor on a host, each with a deadline, and their answers.
+//!
+//! A question is begun at most once. One that is lost, on the way or with the process that took it, is its asker's failure,
+//! and one that comes after its deadline is not begun. Knows texts, not what they say.
+
+mod broker;
+mod pending;
+mod rabbitmq;
+mod store;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use broker::{Broker, InvalidBroker};
+pub use rabbitmq::RabbitBus;
+pub use store::StoreBus;
+
+/// Questions that a conductor works on at once. Most wait for a BMC or the store.
+const AT_ONCE: usize = 256;
+/// How long a stop waits for answers that are under way.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Carries questions to conductors, and takes them.
+pub trait Bus: fmt::Debug + Send + Sync + 'static {
+    /// Asks the conductor on `host` and waits for its answer until `deadline`.
+    fn request<'a>(
+        &'a self,
+        host: &'a str,
+        text: String,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<String, BusError>>;
+
+    /// Takes the questions for `host` from now on, as its conductor in the life with the number `epoch`: where two claim to be
+    /// the same host's, the newer one is asked.
+    fn serve(&self, host: &str, epoch: i64, answers: Arc<dyn Answers>) -> Serving;
+
+    /// Ends the connections. Those who wait are told.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Whoever answers questions.
+pub trait Answers: Send + Sync + 'static {
+    /// Answers; `None` when nobody waits for it any more.
+    fn answer(&self, question: Question) -> BoxFuture<'_, Option<String>>;
+}
+
+/// A question that came.
+pub struct Question {
+    /// What it says.
+    pub text: String,
+    /// Until when it is to be begun, by this process's clock.
+    pub until: Instant,
+    /// Whether it was handed out before, to somebody who may have begun it.
+    pub again: bool,
+}
+
+/// How long it is, never what it says.
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Question({} bytes)", self.text.len())
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BusError {
+    /// Nobody takes questions for the host: not begun.
+    #[error("nobody takes requests there")]
+    NotServed,
+    /// There is no room for more: not begun.
+    #[error("too many requests wait for it already")]
+    Full,
+    /// It could not be sent: not begun, but for a rare case (see `maybe_begun`).
+    #[error("the request could not be sent: {why}")]
+    NotSent {
+        /// What went wrong.
+        why: String,
+        /// Whether it may have arrived nevertheless.
+        maybe_begun: bool,
+    },
+    /// No answer came in time.
+    #[error("it did not answer in time")]
+    Silent,
+    /// The way back was lost while the answer was waited for.
+    #[error("the message bus broke down while its answer was waited for")]
+    Lost,
+}
+
+impl BusError {
+    /// Whether the question may have been begun, so that asking again may do it twice.
+    pub fn maybe_begun(&self) -> bool {
+        match self {
+            Self::NotServed | Self::Full => false,
+            Self::NotSent { maybe_begun, .. } => *maybe_begun,
+            Self::Silent | Self::Lost => true,
+        }
+    }
+}
+
+/// Questions being taken. They are until [`Serving::stop`], or until this is dropped.
+#[derive(Debug)]
+pub struct Serving {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Serving {
+    /// Takes no more questions, and waits some seconds for the answers that are under way.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_LIMIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some requests of other hosts were not answered before the stop");
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// What the two ways of taking questions have in common.
+#[derive(Clone)]
+struct Desk {
+    host: String,
+    answers: Arc<dyn Answers>,
+    room: Arc<Semaphore>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Desk {
+    fn open(host: &str, answers: Arc<dyn Answers>) -> (Self, Serving) {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let serving = Serving { stop: stop.clone(), tasks: tasks.clone() };
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        (Self { host: host.to_owned(), answers, room, stop, tasks }, serving)
+    }
+}
