@@ -3,7 +3,7 @@
 //! A question is begun at most once. One that is lost, on the way or with the process that took it, is its asker's failure,
 //! and one that comes after its deadline is not begun. Knows texts, not what they say.
 
-mod broker;
+pub(crate) mod broker;
 mod pending;
 mod rabbitmq;
 mod store;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -109,9 +109,16 @@ impl BusError {
 pub struct Serving {
     stop: CancellationToken,
     tasks: TaskTracker,
+    open: watch::Receiver<bool>,
 }
 
 impl Serving {
+    /// Waits until questions do arrive: until there is a connection for them.
+    pub async fn ready(&self) {
+        // It never is when the bus is gone: whoever waits then stops by other means.
+        let _ = self.open.clone().wait_for(|open| *open).await;
+    }
+
     /// Takes no more questions, and waits some seconds for the answers that are under way.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -136,13 +143,15 @@ struct Desk {
     room: Arc<Semaphore>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    open: Arc<watch::Sender<bool>>,
 }
 
 impl Desk {
     fn open(host: &str, answers: Arc<dyn Answers>) -> (Self, Serving) {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let serving = Serving { stop: stop.clone(), tasks: tasks.clone() };
+        let (open, opened) = watch::channel(false);
+        let serving = Serving { stop: stop.clone(), tasks: tasks.clone(), open: opened };
         let room = Arc::new(Semaphore::new(AT_ONCE));
-        (Self { host: host.to_owned(), answers, room, stop, tasks }, serving)
+        (Self { host: host.to_owned(), answers, room, stop, tasks, open: Arc::new(open) }, serving)
     }
 }

@@ -6,17 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use conductor_api::{
-    Conductors, HardwareRequests, InspectionReport, Lookup, Reply, RequestError,
-};
+use conductor_api::{Conductors, HardwareRequests, InspectionReport, Lookup, Reply, RequestError};
 use db::{Db, DbError, NodeKey, Scope};
 use model::{AllocationUuid, HardwareType, MacAddr, Node, NodeUuid, Timestamp};
 use tokio::time::Instant;
 
-use crate::Members;
-use crate::measure;
 use crate::bus::{Bus, BusError};
+use crate::measure;
 use crate::wire::{self, Asked, Carried, Outcome, Request, WireError};
+use crate::{Members, for_each_request};
 
 /// How long a request waits for its answer, where the configuration does not say.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -90,7 +88,8 @@ impl Router {
     fn place_of(&self, node: &Node) -> Result<Place<'_>, RequestError> {
         let now = Timestamp::now();
         let lease = node.lease.as_ref().filter(|lease| lease.expires_at > now);
-        let holder = lease.filter(|lease| self.members.is_alive(&lease.holder)).map(|lease| lease.holder.clone());
+        let holder =
+            lease.filter(|lease| self.members.is_alive(&lease.holder)).map(|lease| lease.holder.clone());
         let host = holder.or_else(|| self.members.owner(node)).ok_or_else(|| {
             RequestError::Unavailable(format!(
                 "No conductor is in charge of node {}: none that lives offers driver '{}' in conductor group '{}'. Start one, or look why it stopped.",
@@ -188,7 +187,9 @@ impl Router {
             Err(error) => return Err(self.unreachable(host, method, &error).await),
         };
         let unreadable = |error: &WireError| {
-            RequestError::Unavailable(format!("The answer of the conductor on host {host} cannot be read: {error}."))
+            RequestError::Unavailable(format!(
+                "The answer of the conductor on host {host} cannot be read: {error}."
+            ))
         };
         match wire::open::<Outcome>(&text).map_err(|error| unreadable(&error))? {
             Outcome::Refused(error) => Err(error),

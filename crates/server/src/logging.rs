@@ -9,6 +9,8 @@ use crate::config::{Log, LogFormat};
 pub fn start_logging(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(log.filter.as_deref().unwrap_or("info"))
         .map_err(|error| anyhow::anyhow!("[log] filter cannot be read: {error}"))?;
+    // The client of the message bus logs what it carries, secrets and all, when asked for everything.
+    let filter = filter.add_directive("lapin=info".parse()?);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)

@@ -30,6 +30,7 @@ const PACKAGES: &[&str] = &[
     "xorriso",
     "libarchive-tools",
     "postgresql",
+    "rabbitmq-server",
     // ramdisk and tenant image
     "busybox-static",
     "cpio",

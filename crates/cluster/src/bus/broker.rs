@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use lapin::options::ConfirmSelectOptions;
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties};
 use model::Secret;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -108,6 +109,13 @@ pub(crate) trait Session: Send + Sync {
 
     /// There is no connection any more.
     fn ended(&self);
+}
+
+/// A channel on which the broker says what it has taken.
+pub(crate) async fn confirming(connection: &Connection) -> lapin::Result<Channel> {
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
 }
 
 /// Without user, password and parameters.

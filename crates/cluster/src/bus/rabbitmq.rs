@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind};
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::broker::{Broker, Session};
+use super::broker::{Broker, Session, confirming};
 use super::pending::Pending;
 use super::{AT_ONCE, Answers, Bus, BusError, Desk, Question, STOP_LIMIT, Serving};
 use crate::wire::LONGEST;
@@ -156,13 +156,6 @@ async fn publish(
     channel.basic_publish("".into(), queue, options, text.as_bytes(), properties).await?.await
 }
 
-/// A channel on which the broker says what it has taken.
-async fn confirming(connection: &Connection) -> lapin::Result<Channel> {
-    let channel = connection.create_channel().await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    Ok(channel)
-}
-
 /// The connection over which a process asks.
 struct Asking {
     pending: Pending,
@@ -247,6 +240,7 @@ impl Clerk {
         let options = BasicConsumeOptions::default();
         let mut consumer = channel.basic_consume(queue.clone(), "".into(), options, arguments).await?;
         tracing::info!(host = self.desk.host, "requests of other hosts are taken");
+        self.desk.open.send_replace(true);
         loop {
             let delivery = tokio::select! {
                 delivery = consumer.next() => delivery,
@@ -319,6 +313,7 @@ impl Session for Clerk {
     }
 
     fn ended(&self) {
+        self.desk.open.send_replace(false);
         self.back.send_replace(None);
     }
 }

@@ -172,6 +172,7 @@ impl Clerk {
     async fn serve(self, mut wakeups: broadcast::Receiver<Wakeup>) {
         let name = conductor(&self.desk.host);
         let mut swept = Instant::now();
+        self.desk.open.send_replace(true);
         loop {
             let more = match self.take(&name).await {
                 Ok(more) => more,

@@ -83,7 +83,7 @@ impl Carried for Option<Value> {
 
 /// The answer to a lookup on its way: which node, not what it is. That is in the store, which both ends share; so that the
 /// credentials of BMCs do not travel.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Found {
     node: NodeUuid,
     revision: i64,
@@ -198,6 +198,7 @@ pub(super) mod by_name {
 }
 
 /// A value that may be missing, as a list of none or one: nothing is not the same as null.
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
 mod perhaps {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
     use serde_json::Value;
@@ -257,6 +258,7 @@ pub(super) mod secret {
 }
 
 /// A secret that may be missing, in the clear.
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
 mod optional_secret {
     use model::Secret;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};

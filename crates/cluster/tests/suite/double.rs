@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use cluster::for_each_request;
 use cluster::wire::Request;
 use conductor_api::{
-    Conductors, CurrentBootDevice, HardwareRequests, InterfaceVerdict, LookupReply, NodeProgress, RemainingStep,
-    Reply, RequestError, VendorReply,
+    Conductors, CurrentBootDevice, HardwareRequests, InterfaceVerdict, LookupReply, NodeProgress,
+    RemainingStep, Reply, RequestError, VendorReply,
 };
 use model::{
-    BootDevice, HardwareType, Indicator, IndicatorName, IndicatorState, InterfaceKind, JsonObject, MediaDrive, Node,
-    VendorMethod,
+    BootDevice, HardwareType, Indicator, IndicatorName, IndicatorState, InterfaceKind, JsonObject,
+    MediaDrive, Node, VendorMethod,
 };
 use serde_json::{Value, json};
 
@@ -134,7 +134,6 @@ macro_rules! compare {
     ($($name:ident $method:ident [$by:ident $key:ident]
         { $($(#[$meta:meta])* $arg:ident: $type:ty,)* } -> $reply:ty;)*) => {
         /// Asks both the same; fails when they answer differently. Whether they did it.
-        #[expect(clippy::clone_on_copy, reason = "some arguments are small, some are not")]
         pub(crate) async fn ask_both(request: Request, one: &dyn Conductors, other: &dyn Conductors) -> bool {
             match request {
                 $(Request::$name { $($arg),* } => {

@@ -1,5 +1,7 @@
 //! A RabbitMQ server of the test's own: Debian's programs, a temporary directory, ports of the loopback interface that
-//! nobody else uses. Its helpers are children of the test, too, and end with it.
+//! nobody else uses. Its helpers are children of the test, too, and end with it. The measurement has it, too.
+
+#![allow(dead_code, reason = "the measurement does not need all of it")]
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,7 +13,7 @@ use tempfile::TempDir;
 
 const SHORT: Duration = Duration::from_mins(1);
 const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
-pub(crate) const PASSWORD: &str = "a:pass/word";
+const PASSWORD: &str = "a:pass/word";
 /// The password as addresses have it.
 const PASSWORD_WRITTEN: &str = "a%3Apass%2Fword";
 

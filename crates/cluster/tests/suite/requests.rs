@@ -5,8 +5,8 @@ use std::time::Duration;
 use cluster::wire::Request as R;
 use conductor_api::{AgentProgress, Heartbeat, InspectionReport, Lookup, ProvisionArgs, VendorCall};
 use model::{
-    AllocationUuid, BootDevice, BootMode, IndicatorName, IndicatorState, JsonObject, MacAddr, MediaDevice, MediaImage,
-    MediaSource, NodeInventory, NodeUuid, PowerTarget, Secret,
+    AllocationUuid, BootDevice, BootMode, IndicatorName, IndicatorState, JsonObject, MacAddr, MediaDevice,
+    MediaImage, MediaSource, NodeInventory, NodeUuid, PowerTarget, Secret,
 };
 use provision::Verb;
 use serde_json::{Value, json};
@@ -84,9 +84,7 @@ fn of_agents(node: NodeUuid) -> Vec<R> {
         bytes_total: None,
     };
     vec![
-        R::Lookup {
-            lookup: Lookup { addresses: vec![address], node_uuid: Some(node), wants_token: true },
-        },
+        R::Lookup { lookup: Lookup { addresses: vec![address], node_uuid: Some(node), wants_token: true } },
         R::Inspected { report },
         R::Heartbeat { node, heartbeat },
         R::Allocate { allocation: AllocationUuid::random() },

@@ -1,4 +1,7 @@
-//! A PostgreSQL server of the test's own: Debian's binaries, a temporary directory, a Unix socket, no network.
+//! A PostgreSQL server of the test's own: Debian's binaries, a temporary directory, a Unix socket, no network. The suites of
+//! other crates have it, too.
+
+#![allow(dead_code, reason = "no suite needs all of it")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,7 +70,6 @@ impl TempPg {
     }
 
     /// Ends the server in the midst of whatever it does, and starts it again.
-    #[allow(dead_code, reason = "for suites of other crates")]
     pub(crate) async fn restart(&mut self) {
         self.server.take().unwrap().stop(Duration::from_millis(100)).await.unwrap();
         self.server = Some(serve(&self.bin, self.dir.path(), self.root));
