@@ -282,6 +282,7 @@ impl Engine {
         conductor: Option<String>,
         now: Timestamp,
     ) -> (Commit, Option<Effect>) {
+        let takes_over = decided.takes_over();
         let journal = decided
             .journal
             .into_iter()
@@ -317,7 +318,7 @@ impl Engine {
         let flow = match &decided.flow {
             Some(record) => {
                 // Whoever is at an effect goes on with the flow; all others only note something beside it.
-                let theirs = conductor.filter(|_| record.open.is_some() && decided.effect.is_none());
+                let theirs = conductor.filter(|_| !takes_over);
                 let conductor = theirs.unwrap_or_else(|| self.options.hostname.clone());
                 FlowChange::Put(flow_row(before.uuid, record, conductor, now))
             }

@@ -1,4 +1,4 @@
-//! `wrought sim`: a fleet from the command line. The options, the listing, and the run until it is told to end.
+//! `wrought fleet`: a fleet from the command line. The options, the listing, and the run until it is told to end.
 
 use std::fmt;
 use std::future::Future;

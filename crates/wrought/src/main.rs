@@ -3,6 +3,7 @@
 mod error_pages;
 mod explain;
 mod pages;
+mod rehearse;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,9 @@ enum Command {
         config: Option<PathBuf>,
     },
     /// Simulate a fleet: machines with IPMI BMCs, and agents that speak the real protocols.
-    Sim(Box<sim::SimArgs>),
+    Fleet(Box<sim::SimArgs>),
+    /// Rehearse whole lives of nodes under virtual time, with every kind of trouble, from a seed.
+    Sim(rehearse::SimArgs),
     /// Look at one node.
     #[command(subcommand)]
     Node(NodeCommand),
@@ -70,7 +73,8 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve { config } => serve(config.as_deref()),
         Command::Policy { config } => say(&server::rules(&Config::load(config.as_deref())?)?.page()),
-        Command::Sim(arguments) => simulate(&arguments),
+        Command::Fleet(arguments) => simulate_fleet(&arguments),
+        Command::Sim(arguments) => rehearse::run(&arguments, say),
         Command::Node(NodeCommand::Explain(arguments)) => say(&explain::run(&arguments)?),
         Command::Explain { code } => say(error_pages::page(&code)?),
         Command::Reference { page } => say(&page.text()),
@@ -86,7 +90,7 @@ fn serve(config: Option<&Path>) -> anyhow::Result<()> {
     }))
 }
 
-fn simulate(arguments: &sim::SimArgs) -> anyhow::Result<()> {
+fn simulate_fleet(arguments: &sim::SimArgs) -> anyhow::Result<()> {
     server::install_tls_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stop = async {

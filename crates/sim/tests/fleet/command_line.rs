@@ -1,4 +1,4 @@
-//! `wrought sim` from its arguments to its listing, and enrolment.
+//! `wrought fleet` from its arguments to its listing, and enrolment.
 
 use clap::Parser as _;
 use serde_json::Value;
