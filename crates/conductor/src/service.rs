@@ -81,6 +81,11 @@ impl Conductor {
         &self.engine.members
     }
 
+    /// The number of its registration, as it is now.
+    pub fn epoch(&self) -> i64 {
+        self.engine.tenure().term.epoch
+    }
+
     /// Ends when another process has registered under this conductor's name: this one does nothing any more.
     pub async fn replaced(&self) {
         self.engine.replaced.cancelled().await;

@@ -29,7 +29,7 @@ pub use error::NetbootError;
 pub use measure::METRICS;
 pub use options::{DhcpMode, Options, PoolRange, RelayedNetwork};
 pub use script::{BootScriptError, boot_script};
-pub use service::{Bound, Running, serve};
+pub use service::{Bound, Running, serve, serve_http};
 pub use source::{
     Area, BootEvent, BootSource, BootTarget, FileContent, FileSource, HostBoot, RamdiskBoot, ServedFile,
 };

@@ -29,6 +29,8 @@ pub struct Config {
     pub database: Database,
     /// The HTTP API.
     pub api: Api,
+    /// Metrics and readiness of processes that serve no API.
+    pub monitoring: Monitoring,
     /// The identity service that callers come from.
     pub keystone: Keystone,
     /// What callers may do.
@@ -52,6 +54,7 @@ impl Default for Config {
             log: Log::default(),
             database: Database::default(),
             api: Api::default(),
+            monitoring: Monitoring::default(),
             keystone: Keystone::default(),
             policy: Policy::default(),
             conductor: Conductor::default(),
@@ -131,6 +134,14 @@ impl Default for Api {
             metrics: true,
         }
     }
+}
+
+/// Where `/metrics` and `/readyz` are served without the API beside them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Monitoring {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// The conductor.

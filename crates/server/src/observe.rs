@@ -12,32 +12,35 @@ use http::header::CONTENT_TYPE;
 use metrics::{Exposed, Sample, gauge};
 
 /// Everything that is measured.
-const FAMILIES: [&[&dyn Exposed]; 5] =
-    [api::METRICS, conductor::METRICS, db::METRICS, bmc::METRICS, netboot::METRICS];
+const FAMILIES: [&[&dyn Exposed]; 6] =
+    [api::METRICS, cluster::METRICS, conductor::METRICS, db::METRICS, bmc::METRICS, netboot::METRICS];
 
 /// What is looked at.
 #[derive(Debug)]
 struct Watched {
     db: Db,
-    /// The conductor of this process.
-    hostname: String,
+    /// The conductor of this process, if it has one.
+    hostname: Option<String>,
 }
 
-/// `api` with `/readyz` and, if wanted, `/metrics` beside it.
-pub(crate) fn beside(api: Router, db: Db, hostname: String, metrics: bool) -> Router {
+/// `/readyz` and, if wanted, `/metrics`.
+pub(crate) fn alone(db: Db, hostname: Option<String>, metrics: bool) -> Router {
     let mut own = Router::new().route("/readyz", get(ready));
     if metrics {
         own = own.route("/metrics", get(text));
     }
-    own.with_state(Arc::new(Watched { db, hostname })).fallback_service(api)
+    own.with_state(Arc::new(Watched { db, hostname }))
 }
 
-/// Whether requests can be served: the store answers, and this process's conductor is registered.
+/// Whether this process does its part: the store answers, and its conductor, if it has one, is registered.
 async fn ready(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
-    let conductor = watched.db.get_conductor(&watched.hostname).await;
-    let (status, text) = match conductor {
-        Ok(Some(conductor)) if conductor.online => (StatusCode::OK, "ready\n".to_owned()),
-        Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the conductor is not online\n".to_owned()),
+    let online = match &watched.hostname {
+        Some(host) => watched.db.get_conductor(host).await.map(|row| row.is_some_and(|row| row.online)),
+        None => watched.db.list_conductors().await.map(|_| true),
+    };
+    let (status, text) = match online {
+        Ok(true) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, "the conductor is not online\n".to_owned()),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n".to_owned())
@@ -103,7 +106,7 @@ mod tests {
         let url = DatabaseUrl::sqlite(dir.path().join("site.db"));
         let db = Db::open(&db::Options::new(url)).await.unwrap();
         let api = Router::new().route("/v1", get(async || "the API"));
-        let router = beside(api, db.clone(), "conductor-1".to_owned(), false);
+        let router = alone(db.clone(), Some("conductor-1".to_owned()), false).fallback_service(api);
         assert_eq!(status(&router, "/readyz").await, 503);
         let registration = Registration {
             hostname: "conductor-1".to_owned(),

@@ -1,68 +1,87 @@
 //! The life of the service: start every part in order, wait for the signal, stop them in the opposite order.
 
-use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use conductor::Conductor;
 use db::{DatabaseUrl, Db};
-use images::{ImageCache, Web, WebOptions};
-use model::Secret;
-use rand::Rng;
+use images::ImageCache;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::administrator::first_administrator;
 use crate::boot_source::StoreBootSource;
 use crate::config::{Auth, Config};
 use crate::file_source::SiteFiles;
+use crate::reach::Reach;
+use crate::roles::Roles;
+use crate::working::{Working, open_images};
 use crate::{identity, observe, site};
 
-/// Name of the user that the first start makes.
-const ADMINISTRATOR: &str = "admin";
-
-/// Cost of password hashes: about a quarter of a second on a slow core; verified ones are remembered.
-const BCRYPT_COST: u32 = 10;
-
-/// The first look at the power state after a power command: good BMCs and virtual ones are done by then.
-const FIRST_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// Runs the service until it is told to stop. `announce` gets the lines meant for the person who started it.
-pub async fn serve(config: Config, announce: impl Fn(&str)) -> anyhow::Result<()> {
+/// Runs these parts of the service until it is told to stop. `announce` gets the lines meant for the person who started it.
+pub async fn serve(config: Config, roles: Roles, announce: impl Fn(&str)) -> anyhow::Result<()> {
     install_tls_provider();
-    make_private_dir(&config.data_dir)?;
     let url: DatabaseUrl = config.database_url().parse().context("[database] url")?;
+    anyhow::ensure!(
+        roles.api && roles.conductor || matches!(url, DatabaseUrl::Postgres(_)),
+        "a database in a file is one process's: to run the roles apart, set [database] url to postgres://…"
+    );
+    make_private_dir(&config.data_dir)?;
     let store = db::Options { history: config.conductor.history(), ..db::Options::new(url) };
     let db = Db::open(&store).await.context("cannot open the database")?;
-    if config.api.auth == Auth::HttpBasic {
+    if roles.api && config.api.auth == Auth::HttpBasic {
         first_administrator(&db, &announce).await?;
     }
     let images = open_images(&config)?;
-    let bmcs = open_bmcs();
-    let conductor = Arc::new(start_conductor(&config, &db, &images, &bmcs).await?);
+    let working = match roles.conductor {
+        true => Some(Working::start(&config, &db, &images).await?),
+        false => None,
+    };
     let stop = CancellationToken::new();
-    let netboot = start_netboot(&config, &db, &images, &stop).await?;
-    let api = start_api(&config, &db, &conductor, &stop, &announce).await?;
-    wait_for_signal().await?;
+    let reach = Reach::open(&config, &db, working.as_ref(), &stop).await?;
+    let netboot = start_netboot(&config, roles, &db, &images, &stop).await?;
+    let mut servers = monitor(&config, &db, working.is_some(), &stop, &announce).await?;
+    if roles.api {
+        servers.extend(start_api(&config, &db, &reach, &stop, &announce).await?);
+    }
+    let ended = until_end(working.as_ref()).await;
     tracing::info!("stopping");
     stop.cancel();
-    for server in api {
+    for server in servers {
         server.await.context("the API server broke")?;
     }
     if let Some(netboot) = netboot {
         netboot.join().await;
     }
-    conductor.stop().await;
-    bmcs.ipmi.shutdown().await;
-    bmcs.redfish.shutdown().await;
+    reach.close().await;
+    if let Some(working) = working {
+        working.stop().await;
+    }
     images.close().await;
     db.close().await;
     tracing::info!("stopped");
-    Ok(())
+    ended
+}
+
+/// Waits until somebody wants the service to end, or it must.
+async fn until_end(working: Option<&Working>) -> anyhow::Result<()> {
+    let replaced = async {
+        match working {
+            Some(working) => working.conductor.replaced().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        signal = wait_for_signal() => signal,
+        () = replaced => anyhow::bail!(
+            "another conductor was started under this one's name: give each host its own [conductor] hostname"
+        ),
+    }
 }
 
 /// Chooses the one implementation of cryptography that all TLS in the process uses.
@@ -77,123 +96,15 @@ fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
     })
 }
 
-async fn first_administrator(db: &Db, announce: &impl Fn(&str)) -> anyhow::Result<()> {
-    if !db.list_users().await?.is_empty() {
-        return Ok(());
-    }
-    let password = new_password();
-    let plain = password.clone();
-    let hash = tokio::task::spawn_blocking(move || bcrypt::hash(plain.expose(), BCRYPT_COST)).await??;
-    db.put_user(ADMINISTRATOR, &Secret::new(hash)).await?;
-    announce(&format!("user: {ADMINISTRATOR}"));
-    announce(&format!("administrator password: {}", password.expose()));
-    announce("It is not shown again.");
-    Ok(())
-}
-
-/// 24 characters of 31 that cannot be mistaken for one another: 118 bits.
-fn new_password() -> Secret {
-    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
-    let mut text = String::with_capacity(24);
-    while text.len() < 24 {
-        let mut byte = [0_u8; 1];
-        rand::rng().fill_bytes(&mut byte);
-        // Bytes beyond the last whole multiple would make the first letters likelier.
-        if let Some(letter) = LETTERS.get(usize::from(byte[0] % 32)).filter(|_| byte[0] < 248) {
-            text.push(char::from(*letter));
-        }
-    }
-    Secret::new(text)
-}
-
-fn open_images(config: &Config) -> anyhow::Result<ImageCache> {
-    let defaults = WebOptions::default();
-    let silence = std::time::Duration::from_secs(config.deploy.image_silence);
-    let web_options = WebOptions {
-        reach: config.deploy.image_reach.into(),
-        connect_deadline: defaults.connect_deadline.min(silence),
-        read_deadline: silence,
-        ..defaults
-    };
-    let web = Web::new(web_options).context("cannot set up the HTTP client for images")?;
-    let mut options = images::Options::new(config.data_dir.join("images"));
-    options.max_bytes = config.deploy.image_cache_mib << 20;
-    options.max_image_bytes = options.max_bytes;
-    ImageCache::open(options, web).context("cannot open the image cache")
-}
-
-/// Sessions with BMCs; each open one is a socket, so as many files are allowed as the system lets us have.
-fn open_bmcs() -> drivers::Bmcs {
-    let mut files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    files.current = files.maximum;
-    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, files) {
-        tracing::warn!(%error, "cannot raise the limit on open files");
-    }
-    drivers::Bmcs {
-        ipmi: bmc::IpmiPool::new(bmc::Options {
-            patience: bmc::Patience { poll_first: FIRST_LOOK, ..bmc::Patience::default() },
-            ..bmc::Options::default()
-        }),
-        redfish: bmc::redfish::RedfishPool::new(bmc::redfish::Options::default()),
-    }
-}
-
-async fn start_conductor(
-    config: &Config,
-    db: &Db,
-    images: &ImageCache,
-    bmcs: &drivers::Bmcs,
-) -> anyhow::Result<Conductor> {
-    let step_priorities: BTreeMap<String, i64> = [
-        ("deploy.erase_devices_metadata", config.deploy.erase_devices_metadata_priority),
-        ("deploy.erase_devices", config.deploy.erase_devices_priority),
-    ]
-    .into_iter()
-    .map(|(step, priority)| (step.to_owned(), priority))
-    .chain(config.conductor.clean_step_priorities.clone())
-    .collect();
-    let registry = drivers::registry(&drivers::Options {
-        enabled_hardware_types: config.conductor.enabled_hardware_types.clone(),
-        interfaces: drivers::InterfaceChoice {
-            enabled: config.conductor.enabled_interfaces.clone(),
-            defaults: config.conductor.default_interfaces.clone(),
-        },
-        bmcs: bmcs.clone(),
-        images: images.clone(),
-        images_url: site::images_url(config),
-        ramdisk_configured: config.deploy.kernel.is_some() && config.netboot.is_some(),
-        log_dir: config.data_dir.join("agent-logs"),
-        step_priorities: step_priorities.clone(),
-    })
-    .context("[conductor] enabled_hardware_types, enabled_interfaces, default_interfaces")?;
-    let options = conductor::Options {
-        hostname: site::hostname(config),
-        policy: config.policy(),
-        heartbeat_timeout: std::time::Duration::from_secs(config.conductor.heartbeat_timeout),
-        require_agent_tls: config.conductor.require_agent_tls,
-        automated_clean: config.conductor.automated_clean,
-        events: db::EventRetention {
-            age: std::time::Duration::from_hours(config.events.keep_hours),
-            count: config.events.keep_count,
-        },
-        step_priorities,
-        hears: site::hears(config),
-        power: config.conductor.power_sync(),
-        inspection: config.inspection.settings().map_err(anyhow::Error::msg).context("[inspection]")?,
-        limits: config.conductor.limits(),
-        conductor_retention: std::time::Duration::from_secs(config.conductor.conductor_cleanup_timeout),
-        ..conductor::Options::default()
-    };
-    Conductor::start(db.clone(), registry, options).await.context("cannot start the conductor")
-}
-
 async fn start_netboot(
     config: &Config,
+    roles: Roles,
     db: &Db,
     images: &ImageCache,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<netboot::Running>> {
-    let Some(options) = config.netboot.clone() else { return Ok(None) };
+    let wanted = roles.netboot || roles.conductor;
+    let Some(options) = config.netboot.clone().filter(|_| wanted) else { return Ok(None) };
     let source = StoreBootSource::new(
         db.clone(),
         config.deploy.kernel.is_some(),
@@ -206,16 +117,20 @@ async fn start_netboot(
         ramdisk: config.deploy.ramdisk.clone(),
         images: images.clone(),
     };
-    let running = netboot::serve(options, Arc::new(source), Arc::new(files), stop.clone())
-        .await
-        .context("cannot start network boot")?;
+    let (source, files) = (Arc::new(source), Arc::new(files));
+    let running = if roles.netboot {
+        netboot::serve(options, source, files, stop.clone()).await.context("cannot start network boot")?
+    } else {
+        // Machines get their images from the host that works on them, wherever they boot from.
+        netboot::serve_http(options, source, files, stop.clone()).await.context("cannot serve images")?
+    };
     Ok(Some(running))
 }
 
 async fn start_api(
     config: &Config,
     db: &Db,
-    conductor: &Arc<Conductor>,
+    reach: &Reach,
     stop: &CancellationToken,
     announce: &impl Fn(&str),
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
@@ -228,25 +143,54 @@ async fn start_api(
     };
     let state = api::ApiState {
         db: db.clone(),
-        conductors: Arc::clone(conductor) as _,
+        conductors: reach.conductors(),
         authenticator: identity::authenticator(config, db)?,
         policy: Arc::clone(&rules),
         options,
     };
-    let router = observe::beside(api::router(state), db.clone(), site::hostname(config), config.api.metrics);
+    let own = observe::alone(db.clone(), reach.own_host(), config.api.metrics);
+    let router = own.fallback_service(api::router(state));
     let mut servers: Vec<JoinHandle<()>> =
         identity::watch(config, &rules, stop.clone()).into_iter().collect();
-    for address in &config.api.listen {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen on {address}: is another service there, is the address this host's?")
-        })?;
+    for listener in listen(&config.api.listen).await? {
         announce(&format!("listening on http://{}", listener.local_addr()?));
-        let (router, stop) = (router.clone(), stop.clone());
-        servers.push(tokio::spawn(async move {
-            api::serve(listener, router, api::ServeLimits::default(), stop.cancelled_owned()).await;
-        }));
+        servers.push(answer(listener, router.clone(), stop));
     }
     Ok(servers)
+}
+
+/// Metrics and readiness on addresses of their own.
+async fn monitor(
+    config: &Config,
+    db: &Db,
+    conducts: bool,
+    stop: &CancellationToken,
+    announce: &impl Fn(&str),
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let host = conducts.then(|| site::hostname(config));
+    let mut servers = Vec::new();
+    for listener in listen(&config.monitoring.listen).await? {
+        announce(&format!("monitoring on http://{}", listener.local_addr()?));
+        servers.push(answer(listener, observe::alone(db.clone(), host.clone(), true), stop));
+    }
+    Ok(servers)
+}
+
+async fn listen(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        listeners.push(TcpListener::bind(address).await.with_context(|| {
+            format!("cannot listen on {address}: is another service there, is the address this host's?")
+        })?);
+    }
+    Ok(listeners)
+}
+
+fn answer(listener: TcpListener, router: axum::Router, stop: &CancellationToken) -> JoinHandle<()> {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        api::serve(listener, router, api::ServeLimits::default(), stop.cancelled_owned()).await;
+    })
 }
 
 async fn wait_for_signal() -> anyhow::Result<()> {
@@ -257,16 +201,4 @@ async fn wait_for_signal() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_long_and_differ() {
-        let (one, two) = (new_password(), new_password());
-        assert_eq!(one.expose().len(), 24);
-        assert_ne!(one, two);
-    }
 }

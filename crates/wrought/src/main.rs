@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use server::Config;
+use server::{Config, Role, Roles};
 
 /// Bare metal provisioning.
 #[derive(Debug, Parser)]
@@ -27,6 +27,9 @@ enum Command {
         /// The configuration; without one, everything is at its default.
         #[arg(long)]
         config: Option<PathBuf>,
+        /// Which parts run in this process: api, conductor, netboot. All, where none is named.
+        #[arg(long = "role", value_delimiter = ',')]
+        roles: Vec<Role>,
     },
     /// Show the rules in force, or say what is wrong with the operator's file of rules.
     Policy {
@@ -71,7 +74,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Serve { config } => serve(config.as_deref()),
+        Command::Serve { config, roles } => serve(config.as_deref(), Roles::of(&roles)),
         Command::Policy { config } => say(&server::rules(&Config::load(config.as_deref())?)?.page()),
         Command::Fleet(arguments) => simulate_fleet(&arguments),
         Command::Sim(arguments) => rehearse::run(&arguments, say),
@@ -81,11 +84,11 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-fn serve(config: Option<&Path>) -> anyhow::Result<()> {
+fn serve(config: Option<&Path>, roles: Roles) -> anyhow::Result<()> {
     let config = Config::load(config)?;
     server::start_logging(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(server::serve(config, |line| {
+    runtime.block_on(server::serve(config, roles, |line| {
         let _ = say(&format!("{line}\n"));
     }))
 }

@@ -87,6 +87,13 @@ pub const FIELDS: &[Field] = &[
         "Serve `/metrics` for Prometheus, without credentials. It names routes, states and steps, never a node.",
     ),
     field(
+        "monitoring",
+        "listen",
+        "[]",
+        "",
+        "Addresses that serve `/metrics` and `/readyz` alone, to everybody: for processes without the role `api`, or for a network of its own.",
+    ),
+    field(
         "keystone",
         "auth_url",
         "",

@@ -1,0 +1,94 @@
+//! How this process reaches conductors: its own one directly, those of other hosts over a message bus.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cluster::bus::{Bus, Serving, StoreBus};
+use cluster::{Answering, Members, Router, Watch};
+use conductor_api::Conductors;
+use db::{DatabaseUrl, Db};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::site;
+use crate::working::Working;
+
+/// The conductors of the site.
+pub(crate) struct Reach {
+    router: Arc<Router>,
+    own_host: Option<String>,
+    bus: Option<Arc<dyn Bus>>,
+    serving: Option<Serving>,
+}
+
+impl Reach {
+    /// Finds the conductors, and takes the questions for this process's own one.
+    pub(crate) async fn open(
+        config: &Config,
+        db: &Db,
+        working: Option<&Working>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let members = match working {
+            Some(working) => working.conductor.members().clone(),
+            None => Members::start(db.clone(), watch(config), stop.clone())
+                .await
+                .context("cannot read the conductors")?,
+        };
+        let own_host = working.map(|_| site::hostname(config));
+        let bus = open_bus(config, db)?;
+        let mut router = Router::new(db.clone(), members);
+        if let (Some(working), Some(host)) = (working, &own_host) {
+            router = router.with_conductor(host, Arc::clone(&working.conductor) as _);
+        }
+        if let Some(bus) = &bus {
+            router = router.with_bus(Arc::clone(bus));
+        }
+        let serving = match (&bus, working, &own_host) {
+            (Some(bus), Some(working), Some(host)) => {
+                let conductor = Arc::clone(&working.conductor);
+                let epoch = conductor.epoch();
+                Some(bus.serve(host, epoch, Arc::new(Answering::new(conductor, host))))
+            }
+            _ => None,
+        };
+        Ok(Self { router: Arc::new(router), own_host, bus, serving })
+    }
+
+    /// All of them, as the API asks them.
+    pub(crate) fn conductors(&self) -> Arc<dyn Conductors> {
+        Arc::clone(&self.router) as _
+    }
+
+    /// The conductor of this process.
+    pub(crate) fn own_host(&self) -> Option<String> {
+        self.own_host.clone()
+    }
+
+    /// Takes no more questions, and closes the bus.
+    pub(crate) async fn close(self) {
+        if let Some(serving) = self.serving {
+            serving.stop().await;
+        }
+        if let Some(bus) = self.bus {
+            bus.close().await;
+        }
+    }
+}
+
+fn watch(config: &Config) -> Watch {
+    Watch {
+        every: Duration::from_secs(config.conductor.sign_of_life),
+        lease: Duration::from_secs(config.conductor.lease),
+    }
+}
+
+/// The way to other hosts: the store where it is a server's. A store in a file has no other hosts.
+fn open_bus(config: &Config, db: &Db) -> anyhow::Result<Option<Arc<dyn Bus>>> {
+    let url: DatabaseUrl = config.database_url().parse().context("[database] url")?;
+    Ok(match url {
+        DatabaseUrl::Sqlite { .. } => None,
+        DatabaseUrl::Postgres(_) => Some(Arc::new(StoreBus::open(db.clone())) as _),
+    })
+}
