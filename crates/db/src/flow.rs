@@ -146,6 +146,7 @@ statements! {
         JOIN nodes n ON n.uuid = f.node_uuid WHERE NOT EXISTS \
         (SELECT 1 FROM conductors c WHERE c.hostname = f.conductor AND c.online = 1) ORDER BY f.node_uuid";
     CLAIM = "UPDATE flows SET conductor = ?3 WHERE node_uuid = ?1 AND conductor = ?2";
+    OUTDATE = "UPDATE nodes SET revision = revision + 1 WHERE uuid = ?1";
     INTENT = "INSERT INTO journal (node_uuid, flow, seq, step, effect, intent_at, conductor, epoch) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     OUTCOME = "UPDATE journal SET outcome = ?4, outcome_at = ?5 WHERE node_uuid = ?1 AND flow = ?2 AND seq = ?3";
@@ -264,6 +265,8 @@ pub(crate) fn claim(
     for stray in strays {
         let params = [stray.node.param(), text(&stray.conductor), text(&by.hostname)];
         if session.execute((&CLAIM).into(), &params)? > 0 {
+            // A decision that was made before must not put the old conductor's name back.
+            session.execute((&OUTDATE).into(), &[stray.node.param()])?;
             claimed.push(stray.node);
         }
     }

@@ -120,6 +120,8 @@ pub(crate) async fn what_a_dead_conductor_says_is_refused(db: Db) {
     assert!(matches!(db.claim_flows(strays.clone(), &term).await, Err(DbError::Fenced { .. })));
     assert_eq!(db.claim_flows(strays.clone(), &two).await.unwrap(), [node.uuid]);
     assert!(db.claim_flows(strays, &two).await.unwrap().is_empty());
+    let late = db.commit(decision(&node, "c1", &two, 2, flow)).await;
+    assert!(matches!(late, Err(DbError::Conflict { .. })), "decided before the claim: {late:?}");
     assert!(db.stray_flows().await.unwrap().is_empty());
     assert_eq!(db.flows_of_conductor("c2").await.unwrap().len(), 1);
     assert!(db.flows_of_conductor("c1").await.unwrap().is_empty());
