@@ -54,11 +54,6 @@ impl Roles {
             netboot: roles.contains(&Role::Netboot),
         }
     }
-
-    /// Whether nodes and callers are all in this process's hands.
-    pub(crate) fn is_whole(self) -> bool {
-        self == Self::ALL
-    }
 }
 
 #[cfg(test)]

@@ -38,10 +38,7 @@ pub async fn serve(config: Config, roles: Roles, announce: impl Fn(&str)) -> any
         first_administrator(&db, &announce).await?;
     }
     let images = open_images(&config)?;
-    let working = match roles.conductor {
-        true => Some(Working::start(&config, &db, &images).await?),
-        false => None,
-    };
+    let working = if roles.conductor { Some(Working::start(&config, &db, &images).await?) } else { None };
     let stop = CancellationToken::new();
     let reach = Reach::open(&config, &db, working.as_ref(), &stop).await?;
     let netboot = start_netboot(&config, roles, &db, &images, &stop).await?;
