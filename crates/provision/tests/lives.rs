@@ -14,6 +14,8 @@ mod lost_answers;
 mod old_records;
 #[path = "lives/power.rs"]
 mod power;
+#[path = "rig/records.rs"]
+mod records;
 #[path = "lives/several_conductors.rs"]
 mod several_conductors;
 #[path = "lives/ways_out.rs"]

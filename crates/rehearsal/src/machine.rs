@@ -157,6 +157,11 @@ impl Machine {
         self.agent.is_some()
     }
 
+    /// A task of the BMC was begun for this step before, in `run`.
+    pub fn begin_task(&mut self, run: FlowId, step: &PlannedStep) {
+        self.task = Some(((run, step.label(), step.started_at), false));
+    }
+
     /// A driver's step: one is done at once, the other needs a boot and two questions, and must not be begun twice.
     fn driver_step(&mut self, effect: &Effect) -> Outcome {
         if effect.step.as_ref().is_some_and(|step| step.step == "log_passthrough") {

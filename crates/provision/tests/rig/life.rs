@@ -27,6 +27,8 @@ pub(crate) struct Life {
     pub(crate) now: Timestamp,
     pub(crate) effects: usize,
     pub(crate) crash: Crash,
+    /// Every record that was stored.
+    pub(crate) records: Vec<FlowRecord>,
 }
 
 impl Life {
@@ -39,6 +41,7 @@ impl Life {
             now: Timestamp::from_micros(0),
             effects: 0,
             crash,
+            records: Vec::new(),
         }
     }
 
@@ -57,6 +60,7 @@ impl Life {
                 serde_json::from_str(&serde_json::to_string(&flow).expect("JSON"))
                     .expect("the record reads back")
             });
+            self.records.extend(self.flow.clone());
             let Some(effect) = decision.effect else { return };
             assert!(self.flow.is_some(), "an effect without a record");
             assert_eq!(
