@@ -22,8 +22,9 @@ static ACTIONS: Histogram = Histogram::new(
 
 static SWEEPS: Histogram = Histogram::new(
     "wrought_power_sweep_seconds",
-    "Time that it took to look at the power of all machines (sync), or of those that could not be read (recovery).",
-    &["sweep"],
+    "Time that it took to look at the power of all machines: those that answered last time (sound), those that did not \
+     (doubtful), those in maintenance for it (lost).",
+    &["machines"],
 );
 static LOOKS: Counter = Counter::new(
     "wrought_power_looks_total",
@@ -83,8 +84,8 @@ pub(crate) fn acted(flow: &str, action: &str, outcome: &Outcome, took: std::time
 }
 
 /// Takes note of a sweep over the power of machines.
-pub(crate) fn swept(sweep: &str, took: std::time::Duration) {
-    SWEEPS.observe(&[sweep], took);
+pub(crate) fn swept(machines: &str, took: std::time::Duration) {
+    SWEEPS.observe(&[machines], took);
 }
 
 /// Takes note of one look.

@@ -23,7 +23,7 @@ const PAGE: usize = 500;
 const LOOK: Duration = Duration::from_mins(1);
 
 /// Of how many looks at once one may be at a machine whose last look failed.
-const SHARE_OF_DOUBTFUL: usize = 8;
+const SHARE_OF_DOUBTFUL: usize = 4;
 
 /// When and how power is compared.
 #[derive(Debug, Clone)]
@@ -133,7 +133,6 @@ impl Engine {
             }
             Sweep::Recovery => self.look_at_all(PowerWatch::Lost).await,
         };
-        measure::swept(sweep.as_str(), began.elapsed());
         match looks {
             Ok(looks) => {
                 tracing::debug!(sweep = sweep.as_str(), looks, took = ?began.elapsed(), "looked at power")
@@ -144,6 +143,7 @@ impl Engine {
 
     /// Looks at each machine once, a bounded number at a time; how many those were.
     async fn look_at_all(self: &Arc<Self>, which: PowerWatch) -> Result<usize, DbError> {
+        let began = Instant::now();
         let width = self.options.power.width(which);
         let (mut after, mut count) = (0, 0);
         let mut looks = JoinSet::new();
@@ -168,6 +168,7 @@ impl Engine {
             }
         }
         while ended(looks.join_next().await) {}
+        measure::swept(name(which), began.elapsed());
         Ok(count)
     }
 
@@ -262,6 +263,15 @@ impl Engine {
         );
         self.follow(node.clone(), effect);
         Ok(node)
+    }
+}
+
+/// What the machines are called that are looked at.
+const fn name(which: PowerWatch) -> &'static str {
+    match which {
+        PowerWatch::Sound => "sound",
+        PowerWatch::Doubtful { .. } => "doubtful",
+        PowerWatch::Lost => "lost",
     }
 }
 

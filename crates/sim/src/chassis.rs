@@ -1,5 +1,6 @@
 //! A machine's BMC: the IPMI server's view of the machine, and the socket. Sessions and packets are for crate `ipmi`.
 
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::machine::{Machine, Phase};
 
 /// Longest IPMI datagram that is looked at; real requests have less than 200 bytes.
 const MAX_DATAGRAM: usize = 1024;
+/// Datagrams that a BMC keeps until it comes to them; more are lost.
+const MAX_WAITING: usize = 64;
 /// How long a machine stays off in a power cycle.
 const CYCLE_PAUSE: Duration = Duration::from_millis(20);
 
@@ -116,6 +119,8 @@ pub(crate) struct Bmc {
     machine: Arc<Machine>,
     /// Whether the server has the wrong password at present.
     wrong_password: bool,
+    /// Datagrams that came and were not looked at yet, with who sent them.
+    waiting: VecDeque<(SocketAddr, Vec<u8>)>,
 }
 
 impl Bmc {
@@ -124,20 +129,21 @@ impl Bmc {
         let mut random = stream(machine.shared.seed, machine.index(), Stream::Sessions);
         let chassis = MachineChassis { machine: Arc::clone(&machine) };
         let server = Server::new(config, chassis, move |buffer: &mut [u8]| random.fill_bytes(buffer));
-        Ok(Self { socket, server, machine, wrong_password: false })
+        Ok(Self { socket, server, machine, wrong_password: false, waiting: VecDeque::new() })
     }
 
     /// Serves until dropped.
     pub(crate) async fn run(mut self) {
         loop {
             // The buffer lives on the stack of a call, not in this future: thousands of these wait here.
-            if self.socket.readable().await.is_err() {
+            if self.waiting.is_empty() && self.socket.readable().await.is_err() {
                 continue;
             }
             if let Some(Fault::SlowBmc(delay)) = self.machine.fault(FaultKind::SlowBmc) {
                 tokio::time::sleep(delay).await;
             }
-            self.take_one();
+            self.take_in();
+            self.work_on_one();
             while let Some((to, datagram)) = self.server.poll_transmit() {
                 if let Err(error) = self.socket.send_to(&datagram, to).await {
                     tracing::debug!(machine = self.machine.name(), %to, %error, "an answer could not be sent");
@@ -146,24 +152,36 @@ impl Bmc {
         }
     }
 
-    /// Hands one datagram to the server.
-    fn take_one(&mut self) {
+    /// Takes in what came, and notes how many consoles wait for an answer at once.
+    fn take_in(&mut self) {
         let mut buffer = [0; MAX_DATAGRAM];
-        let (length, from) = match self.socket.try_recv_from(&mut buffer) {
-            Ok(received) => received,
-            Err(error) => {
-                if error.kind() != io::ErrorKind::WouldBlock {
-                    tracing::debug!(machine = self.machine.name(), %error, "receiving failed");
+        loop {
+            match self.socket.try_recv_from(&mut buffer) {
+                Ok((length, from)) if self.waiting.len() < MAX_WAITING => {
+                    self.waiting.push_back((from, buffer[..length].to_vec()));
                 }
-                return;
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    tracing::debug!(machine = self.machine.name(), %error, "receiving failed");
+                    break;
+                }
             }
-        };
+        }
+        // A console that asks again because the answer takes long still asks one thing.
+        let consoles: HashSet<SocketAddr> = self.waiting.iter().map(|(from, _)| *from).collect();
+        self.machine.note_consoles(consoles.len());
+    }
+
+    /// Hands one datagram to the server.
+    fn work_on_one(&mut self) {
+        let Some((from, datagram)) = self.waiting.pop_front() else { return };
         if self.machine.has(FaultKind::DeadBmc) {
             return;
         }
         self.heed_password_fault();
         let now = self.machine.shared.elapsed();
-        self.server.handle(now, from, &buffer[..length]);
+        self.server.handle(now, from, &datagram);
         while let Some(event) = self.server.poll_event() {
             tracing::trace!(machine = self.machine.name(), ?event, "bmc");
         }

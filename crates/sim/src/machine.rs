@@ -84,6 +84,8 @@ struct Inner {
     flags: BootFlags,
     faults: Vec<Fault>,
     operations: Vec<Operation>,
+    /// Consoles that waited for an answer of the BMC at once, at most.
+    consoles: usize,
     random: SmallRng,
     /// Ends everything that runs on the machine.
     power: Option<CancellationToken>,
@@ -110,8 +112,15 @@ impl Machine {
             agent_url: None,
             last_problem: None,
         };
-        let inner =
-            Inner { state, flags: BootFlags::default(), faults, operations: Vec::new(), random, power: None };
+        let inner = Inner {
+            state,
+            flags: BootFlags::default(),
+            faults,
+            operations: Vec::new(),
+            consoles: 0,
+            random,
+            power: None,
+        };
         Self { identity, bmc_address, credentials, shared, inner: Mutex::new(inner), changed: Notify::new() }
     }
 
@@ -174,6 +183,16 @@ impl Machine {
     /// What was done to its disks, in order; the first thousand.
     pub fn operations(&self) -> Vec<Operation> {
         self.inner().operations.clone()
+    }
+
+    /// How many consoles waited for an answer of its BMC at the same moment, at most so far.
+    pub fn most_consoles(&self) -> usize {
+        self.inner().consoles
+    }
+
+    pub(crate) fn note_consoles(&self, waiting: usize) {
+        let mut inner = self.inner();
+        inner.consoles = inner.consoles.max(waiting);
     }
 
     /// Its faults.

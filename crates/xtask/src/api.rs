@@ -119,6 +119,16 @@ impl Client {
         self.http.get(&self.base).send().await.is_ok()
     }
 
+    /// What is at `path`, as text.
+    pub(crate) async fn text(&self, path: &str) -> Result<String> {
+        let (status, text) =
+            self.exchange(Method::GET, path, None).await.with_context(|| format!("GET {path}"))?;
+        if !status.is_success() {
+            bail!("GET {path}: {status}");
+        }
+        Ok(text)
+    }
+
     /// Makes a node.
     pub(crate) async fn create_node(&self, node: &NewNode) -> Result<Node> {
         decode(self.send(Method::POST, "/v1/nodes", Some(&json!(node))).await?)

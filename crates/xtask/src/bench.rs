@@ -8,6 +8,7 @@ mod floor;
 mod floor_store;
 mod load;
 mod measure;
+mod power;
 mod report;
 mod rows;
 mod stock;
@@ -32,6 +33,8 @@ use std::time::Duration;
 pub(crate) enum BenchCommand {
     /// The API: single objects, lists, walks, filters, writes, what agents send
     Api(ApiOptions),
+    /// How long looking at the power of thousands of machines takes, and what dead ones cost the others
+    PowerSync(power::PowerOptions),
     /// The floor's server: what the other servers are measured against
     #[command(hide = true)]
     Floor(floor::FloorOptions),
@@ -102,7 +105,8 @@ pub(crate) fn run(dir: &LabDir, command: &BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Floor(options) => floor::run(options),
         BenchCommand::Api(options) if options.smoke || !cfg!(debug_assertions) => api(dir, options),
-        BenchCommand::Api(_) => again_optimised(),
+        BenchCommand::PowerSync(options) if !cfg!(debug_assertions) => power::run(dir, options),
+        BenchCommand::Api(_) | BenchCommand::PowerSync(_) => again_optimised(),
     }
 }
 

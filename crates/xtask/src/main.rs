@@ -15,6 +15,7 @@ mod dev;
 mod diff;
 mod faults;
 mod figures;
+mod fleet;
 mod image;
 mod kernel;
 mod life;

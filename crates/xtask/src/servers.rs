@@ -18,6 +18,9 @@ const READY: Duration = Duration::from_secs(30);
 /// Between two looks whether it answers.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// The service does nothing but what it is asked, as the stock Ironic beside it.
+const NO_PERIODIC_WORK: &str = "sync_power_state_interval = 0\npower_failure_recovery_interval = 0\n";
+
 /// Both servers' files. Removed at the end unless kept.
 pub(crate) struct Scratch {
     pub(crate) folder: PathBuf,
@@ -108,10 +111,20 @@ pub(crate) struct Ours {
 impl Ours {
     /// Starts it on the store in `folder`, or on the one that `database` names, and waits for its first answer.
     pub(crate) async fn start(binary: &Path, folder: &Path, database: Option<&str>) -> Result<Self> {
+        Self::start_with(binary, folder, database, NO_PERIODIC_WORK).await
+    }
+
+    /// The same with lines for `[conductor]`.
+    pub(crate) async fn start_with(
+        binary: &Path,
+        folder: &Path,
+        database: Option<&str>,
+        conductor: &str,
+    ) -> Result<Self> {
         let port = idle_port()?;
         fs::create_dir_all(folder)?;
         let config = folder.join("wrought.toml");
-        fs::write(&config, configuration(folder, port, database))?;
+        fs::write(&config, configuration(folder, port, database, conductor))?;
         let mut start = command(binary);
         start.args(["serve", "--config"]).arg(&config);
         let log = File::create(folder.join("log"))?;
@@ -156,7 +169,7 @@ fn idle_port() -> Result<u16> {
 }
 
 /// What the stock Ironic's configuration says, in ours: no login, no cleaning, agents without TLS.
-fn configuration(folder: &Path, port: u16, database: Option<&str>) -> String {
+fn configuration(folder: &Path, port: u16, database: Option<&str>, conductor: &str) -> String {
     let mut text = format!(
         r#"data_dir = "{}"
 
@@ -172,7 +185,7 @@ enabled_hardware_types = ["fake-hardware", "ipmi", "redfish"]
 enabled_interfaces = {{ bios = ["fake", "no-bios"], console = ["fake", "no-console"], firmware = ["fake", "no-firmware"], inspect = ["fake", "no-inspect"], raid = ["fake", "no-raid", "agent"], rescue = ["fake", "no-rescue", "agent"], vendor = ["fake", "ipmitool", "no-vendor"] }}
 automated_clean = false
 require_agent_tls = false
-"#,
+{conductor}"#,
         folder.join("data").display()
     );
     text.push_str(&database_section(database));
@@ -190,12 +203,13 @@ mod tests {
 
     #[test]
     fn the_configuration_is_toml() {
-        let text = configuration(Path::new("/s"), 7000, Some("postgres://x"));
+        let text = configuration(Path::new("/s"), 7000, Some("postgres://x"), NO_PERIODIC_WORK);
         let config: toml::Table = text.parse().unwrap();
         assert_eq!(config["api"]["auth"].as_str(), Some("noauth"));
         assert_eq!(config["data_dir"].as_str(), Some("/s/data"));
         assert_eq!(config["conductor"]["automated_clean"].as_bool(), Some(false));
+        assert_eq!(config["conductor"]["sync_power_state_interval"].as_integer(), Some(0));
         assert_eq!(config["database"]["url"].as_str(), Some("postgres://x"));
-        assert!(!configuration(Path::new("/s"), 7000, None).contains("database"));
+        assert!(!configuration(Path::new("/s"), 7000, None, "").contains("database"));
     }
 }

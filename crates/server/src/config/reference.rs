@@ -322,7 +322,7 @@ pub const FIELDS: &[Field] = &[
         "sync_power_state_workers",
         "1024",
         "",
-        "BMCs that are asked at once, each one question at a time. Those whose last look failed have an eighth as many of their own.",
+        "BMCs that are asked at once, each one question at a time. Those whose last look failed have a fourth as many of their own.",
     ),
     field(
         "conductor",
