@@ -42,6 +42,14 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
         let text = format!("The body may nest lists and objects {MAX_DEPTH} deep at most.");
         return Err(ApiError::body(StatusCode::BAD_REQUEST, text));
     }
+    if let Some(number) = unkept_number(&bytes) {
+        let text = format!(
+            "The body has the whole number {number}: those below {} and above {} cannot be kept, write it as a string.",
+            i64::MIN,
+            u64::MAX
+        );
+        return Err(ApiError::body(StatusCode::BAD_REQUEST, text));
+    }
     Ok(bytes)
 }
 
@@ -74,6 +82,37 @@ fn is_deeper_than(text: &[u8], limit: usize) -> bool {
     false
 }
 
+/// The first whole number in JSON text that would be rounded: it does not fit into 64 bits. Its first digits are enough
+/// for a message. One pass over the text, whatever it holds.
+fn unkept_number(text: &[u8]) -> Option<String> {
+    /// Digits that every number of 64 bits may have.
+    const SAFE: usize = 18;
+    let (mut in_string, mut escaped, mut at) = (false, false, 0);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'-' | b'0'..=b'9' if !in_string => {
+                let is_part = |byte: &&u8| matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                let length = text.iter().skip(at).take_while(is_part).count();
+                let number = text.get(at..at + length).unwrap_or_default();
+                at += length;
+                if length > SAFE && number.iter().all(|byte| matches!(byte, b'-' | b'0'..=b'9')) {
+                    let number = String::from_utf8_lossy(number);
+                    if number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
+                        return Some(number.chars().take(64).collect());
+                    }
+                }
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +124,32 @@ mod tests {
         assert!(is_deeper_than(nested(26).as_bytes(), 25));
         assert!(!is_deeper_than(format!("\"\\\"{}\"", nested(30)).as_bytes(), 25));
         assert!(!is_deeper_than("[],".repeat(100).as_bytes(), 25));
+    }
+
+    #[test]
+    fn numbers() {
+        let unkept = |text: &str| unkept_number(text.as_bytes());
+        for kept in [
+            "18446744073709551615",
+            "[-9223372036854775808, 1]",
+            r#"{"a": "99999999999999999999999", "b": "x\"99999999999999999999999"}"#,
+            "0.33333333333333333333333333",
+            "100000000000000000000.5",
+            "100000000000000000000e5",
+            "1e-0000000000000000000000",
+            "not JSON",
+            "",
+        ] {
+            assert_eq!(unkept(kept), None, "{kept}");
+        }
+        for (text, number) in [
+            ("18446744073709551616", "18446744073709551616"),
+            (r#"{"a": ["12345678901234567890", -9223372036854775809]}"#, "-9223372036854775809"),
+            (r#"{"99999999999999999999999": 99999999999999999999999}"#, "99999999999999999999999"),
+        ] {
+            assert_eq!(unkept(text).as_deref(), Some(number), "{text}");
+        }
+        assert_eq!(unkept(&"9".repeat(5000)).map(|number| number.len()), Some(64));
     }
 
     #[tokio::test]

@@ -25,10 +25,13 @@ impl Engine {
         if let Action::RunOnChildren { list, only } = &effect.action {
             return Box::pin(self.run_on_children(node, effect.step.as_ref(), *list, only)).await;
         }
-        if effect.action == Action::PowerOn {
+        if matches!(effect.action, Action::PowerOn | Action::Reset) {
             // Before it is done: the machine may ask for an address while the BMC still confirms.
             let told = Told::machine(BootEventKind::PowerOn { intent: node.boot_intent });
             self.db.see_boot(Some(node.uuid), Timestamp::now(), told);
+        }
+        if effect.action == Action::StopConsole {
+            return self.stop_console(node).await;
         }
         let reads_facts = effect.action == Action::ReadBmcFacts;
         let inspects = effect.action == Action::Inspect;
@@ -49,6 +52,22 @@ impl Engine {
             }
         }
         outcome
+    }
+
+    /// Stops the console of a node that goes back: the next user starts one of their own.
+    async fn stop_console(&self, node: &Node) -> Outcome {
+        let console = match self.registry.console(node) {
+            Ok(Some(console)) => console.stop(node).await,
+            // There is none that could run.
+            Ok(None) => Ok(()),
+            Err(error) => {
+                return Outcome::Failed(StepError::new(ErrorCode::DriverInfo, error.to_string()));
+            }
+        };
+        match console {
+            Ok(()) => observed(Observed { console: Some(false), ..Observed::default() }),
+            Err(error) => Outcome::Failed(error.into_step_error()),
+        }
     }
 
     /// Reads BIOS settings and firmware versions, where the node's drivers can. A failure is no reason to stop.
@@ -97,6 +116,7 @@ async fn attempt(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Outco
         }
         Action::ReadBmcFacts => observed(drivers.management.facts(node).await?),
         Action::PowerOn => power(PowerChange::On).await?,
+        Action::Reset => power(PowerChange::Reset).await?,
         Action::PowerOff { grace } => {
             power(PowerChange::Off { grace: Duration::from_secs(grace.into()) }).await?
         }
@@ -182,6 +202,7 @@ async fn ask_agent(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Out
         (Action::InstallBootloader, _) => AgentCall::InstallBootloader,
         (Action::AgentSync, _) => AgentCall::Sync,
         (Action::AgentPowerOff, _) => AgentCall::PowerOff,
+        (Action::AgentLockdown, _) => AgentCall::Lockdown,
         (Action::CollectLogs, _) => AgentCall::CollectLogs,
         (action, _) => {
             let text = format!("'{action}' is not a question for the agent.");

@@ -22,6 +22,8 @@ pub enum AgentCall {
     Sync,
     /// Switch the machine off.
     PowerOff,
+    /// Close itself: it takes no command any more, and the machine stays on.
+    Lockdown,
     /// Its logs, stored where the service keeps such.
     CollectLogs,
 }

@@ -20,6 +20,8 @@ pub enum PowerChange {
         /// How long.
         limit: Duration,
     },
+    /// Start anew at once, without being off; one that is off is switched on.
+    Reset,
 }
 
 /// Power by a BMC, or by whatever else switches a machine.

@@ -149,6 +149,9 @@ pub struct FlowRecord {
     /// Whether something that was to undo the flow's work failed.
     #[serde(default)]
     pub undo_failed: bool,
+    /// The machine should have been switched off, and was not, since it must not be: it is to be reset yet.
+    #[serde(default)]
+    pub owes_reset: bool,
     /// Who asked for it.
     #[serde(default)]
     pub asked_by: Option<Asker>,
@@ -206,6 +209,7 @@ impl FlowRecord {
             boots: None,
             aside: Vec::new(),
             undo_failed: false,
+            owes_reset: false,
             asked_by: None,
         }
     }

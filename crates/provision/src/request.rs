@@ -3,11 +3,11 @@
 use model::{Node, PowerState, PowerTarget, ProvisionState as S};
 
 use crate::decide::{Decision, Input, World, begin, begin_power, decide, move_node};
-use crate::error::StepError;
+use crate::error::{ErrorCode, StepError};
 use crate::event::{FsmEvent, Verb};
 use crate::fast_track;
 use crate::flow::{FlowKind, adopt, tear_down, verify};
-use crate::plan::{self, Plan, Wish};
+use crate::plan::{self, Plan, RequestedStep, Wish};
 use crate::record::FlowRecord;
 use crate::step::{Action, PlannedStep, StepList};
 
@@ -136,6 +136,11 @@ pub fn check(node: &Node, flow: Option<&FlowRecord>, verb: Verb) -> Result<(), R
 
 /// The plan of what `verb` begins on `node`.
 fn plan(kind: FlowKind, verb: Verb, node: &Node, wish: &Wish, world: World<'_>) -> Result<Plan, StepError> {
+    let switches_off = |step: &RequestedStep| step.step == "power_off" && step.children.is_none();
+    if node.disable_power_off && wish.steps.iter().chain(&wish.templates).any(switches_off) {
+        let text = "step power_off is not possible: the node has disable_power_off set.";
+        return Err(StepError::new(ErrorCode::StepArguments, text));
+    }
     let plans = world.plans;
     let with_ramdisk = |steps: Vec<PlannedStep>| {
         let waits = |action: &Action| matches!(action, Action::AwaitAgent | Action::AwaitInspection);

@@ -81,6 +81,8 @@ pub enum Action {
     },
     /// Switch on.
     PowerOn,
+    /// Start it anew without switching it off: in the place of off and on for what must not be off.
+    Reset,
     /// Choose what the firmware boots next.
     SetBootDevice {
         /// The device.
@@ -146,6 +148,10 @@ pub enum Action {
     AgentSync,
     /// Have the agent switch the machine off; failures are noted: the BMC does it next.
     AgentPowerOff,
+    /// Have the agent close itself, on a machine that is not switched off; failures are noted.
+    AgentLockdown,
+    /// Stop the console, where one runs; failures are noted.
+    StopConsole,
     /// Fetch the agent's logs into the service's log directory; failures are noted.
     CollectLogs,
 }
@@ -162,7 +168,14 @@ impl Action {
 
     /// Whether a failure ends the flow. Those that only inform or prepare a surer action do not.
     pub const fn is_fatal(&self) -> bool {
-        !matches!(self, Self::ReadBmcFacts | Self::AgentPowerOff | Self::CollectLogs)
+        !matches!(
+            self,
+            Self::ReadBmcFacts
+                | Self::AgentPowerOff
+                | Self::AgentLockdown
+                | Self::StopConsole
+                | Self::CollectLogs
+        )
     }
 
     /// How long one attempt may take, waits for events not counted.
@@ -192,6 +205,9 @@ impl fmt::Display for Action {
             Self::PowerOff { .. } => f.write_str("powering off"),
             Self::SoftPowerOff { .. } => f.write_str("shutting down"),
             Self::PowerOn => f.write_str("powering on"),
+            Self::Reset => f.write_str("resetting"),
+            Self::AgentLockdown => f.write_str("having the agent close itself"),
+            Self::StopConsole => f.write_str("stopping the console"),
             Self::SetBootDevice { device, .. } => write!(f, "setting the boot device to {device}"),
             Self::Boot(intent) => write!(f, "setting network boot to {}", intent.as_str()),
             Self::ForgetAgent => f.write_str("forgetting the agent"),

@@ -114,6 +114,10 @@ impl<'a> Turn<'a> {
     /// Runs what needs no effect, and stops at the first effect, the first wait, or the end.
     fn advance(&mut self) {
         while let Some(action) = self.next_action() {
+            let Some(action) = self.spared(action) else {
+                self.skip_power_off();
+                continue;
+            };
             let policy = self.world.policy;
             let Some(flow) = &mut self.flow else { return };
             match action {
@@ -125,6 +129,7 @@ impl<'a> Turn<'a> {
                     flow.action += 1;
                     self.forget_agent();
                 }
+                Action::StopConsole if !self.node.console_enabled => flow.action += 1,
                 // It may have called while the BMC was still confirming that power is on.
                 Action::AwaitAgent if agent_has_called(&self.node) => {
                     flow.boots = None;
@@ -141,6 +146,36 @@ impl<'a> Turn<'a> {
                 Action::Hold => return self.hold(),
                 action => return self.open(action, false),
             }
+        }
+    }
+
+    /// What is done in the place of `action`, if anything.
+    fn spared(&mut self, action: Action) -> Option<Action> {
+        let flow = self.flow.as_mut()?;
+        let action = power::spared(&self.node, flow.owes_reset, action);
+        match &action {
+            None => flow.owes_reset = true,
+            Some(Action::Reset) => flow.owes_reset = false,
+            Some(_) => {}
+        }
+        action
+    }
+
+    /// The machine stays on: it is reset where the plan would switch it on again, at the latest at the end of the step
+    /// that would have left it off.
+    fn skip_power_off(&mut self) {
+        let Some(flow) = &mut self.flow else { return };
+        flow.action += 1;
+        if flow.phase == Phase::Failing {
+            return;
+        }
+        let (at, next) = (flow.step, flow.action);
+        let restarts = |action: &Action| matches!(action, Action::PowerOn | Action::Reset);
+        let later = flow.steps.iter().skip(at + 1).any(|step| step.actions.iter().any(restarts));
+        if let Some(step) = flow.steps.get_mut(at).filter(|_| !later)
+            && !step.actions.iter().skip(next).any(restarts)
+        {
+            step.actions.push(Action::Reset);
         }
     }
 

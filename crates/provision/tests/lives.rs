@@ -6,6 +6,8 @@
 mod fast_track;
 #[path = "lives/given_steps.rs"]
 mod given_steps;
+#[path = "lives/kept_on.rs"]
+mod kept_on;
 #[path = "rig/life.rs"]
 mod life;
 #[path = "lives/lost_answers.rs"]

@@ -28,6 +28,8 @@ pub struct Machine {
     pub agent: Option<Agent>,
     /// Boots so far.
     pub boots: u32,
+    /// How often it was switched off.
+    pub offs: u32,
     /// A boot takes its time: it ends when the owner calls [`Machine::arrive`], not at once.
     pub slow: bool,
     /// Images written, or begun.
@@ -227,7 +229,8 @@ impl Machine {
 
     /// Does what the effect asks for, or tells what it asks about.
     pub fn carry_out(&mut self, node: &Node, effect: &Effect) -> Outcome {
-        let changes_power = matches!(effect.action, Action::PowerOn | Action::PowerOff { .. });
+        let changes_power =
+            matches!(effect.action, Action::PowerOn | Action::PowerOff { .. } | Action::Reset);
         if self.broken || (self.stuck && changes_power) {
             return Outcome::Failed(StepError::new(ErrorCode::BmcUnreachable, "no answer."));
         }
@@ -237,8 +240,19 @@ impl Machine {
                 self.power()
             }
             Action::PowerOff { .. } | Action::SoftPowerOff { .. } => {
+                self.offs += 1;
                 self.power_off();
                 self.power()
+            }
+            Action::Reset => {
+                self.power_off();
+                self.power_on(node.boot_intent);
+                self.power()
+            }
+            Action::AgentLockdown => {
+                let outcome = self.with_agent();
+                self.agent = None;
+                outcome
             }
             Action::ReadPower => self.power(),
             Action::SetBootDevice { device, .. } => {

@@ -4,6 +4,8 @@
 
 #[path = "../../tests/suite/conductors.rs"]
 mod conductors;
+#[path = "../../tests/suite/conductors_hardware.rs"]
+mod conductors_hardware;
 #[path = "../entries.rs"]
 mod entries;
 #[path = "../../tests/suite/fixture.rs"]

@@ -223,7 +223,11 @@ impl Power for Hardware {
                     "nothing happened.",
                 ));
             }
-            if change == PowerChange::On {
+            if change == PowerChange::Reset {
+                machine.on = false;
+                machine.agent = None;
+            }
+            if matches!(change, PowerChange::On | PowerChange::Reset) {
                 if !machine.on && machine.network_boot && node.boot_intent == BootIntent::Ramdisk {
                     machine.boots += 1;
                     machine.agent = Some(format!("boot {}", machine.boots));

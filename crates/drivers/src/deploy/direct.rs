@@ -192,7 +192,7 @@ impl DirectDeploy {
         call: AgentCall,
         known_start: Option<&str>,
     ) -> Result<AgentReply, DriverError> {
-        if matches!(call, AgentCall::CollectLogs | AgentCall::PowerOff) {
+        if matches!(call, AgentCall::CollectLogs | AgentCall::PowerOff | AgentCall::Lockdown) {
             // The end of a deployment, one way or the other: the cache may drop the image now.
             self.pinned.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.uuid);
             // An agent that never called has nothing to collect and nothing to switch off.
@@ -220,6 +220,11 @@ impl DirectDeploy {
             }
             AgentCall::PowerOff => {
                 let result = client.power_off().await.map(drop).map_err(|error| command_failed(&error));
+                self.agents.forget(node.uuid);
+                result.map(|()| done())
+            }
+            AgentCall::Lockdown => {
+                let result = client.lockdown().await.map(drop).map_err(|error| command_failed(&error));
                 self.agents.forget(node.uuid);
                 result.map(|()| done())
             }

@@ -19,7 +19,7 @@ impl Power for FakePower {
 
     fn change<'a>(&'a self, _node: &'a Node, change: PowerChange) -> Answer<'a, PowerState> {
         let state = match change {
-            PowerChange::On => PowerState::On,
+            PowerChange::On | PowerChange::Reset => PowerState::On,
             PowerChange::Off { .. } | PowerChange::SoftOff { .. } => PowerState::Off,
         };
         Box::pin(async move { Ok(state) })

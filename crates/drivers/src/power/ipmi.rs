@@ -35,15 +35,17 @@ fn state_of(state: bmc::PowerState) -> PowerState {
 
 async fn change(client: &IpmiClient, change: PowerChange) -> Result<PowerState, bmc::Error> {
     let wanted = match change {
-        PowerChange::On => bmc::PowerState::On,
+        PowerChange::On | PowerChange::Reset => bmc::PowerState::On,
         PowerChange::Off { .. } | PowerChange::SoftOff { .. } => bmc::PowerState::Off,
     };
-    if client.power_state().await? == wanted {
+    let is_there = client.power_state().await? == wanted;
+    if is_there && change != PowerChange::Reset {
         return Ok(state_of(wanted));
     }
     let _session = client.hold();
     match change {
-        PowerChange::On => client.chassis_control(ChassisControl::PowerUp).await?,
+        PowerChange::Reset if is_there => client.chassis_control(ChassisControl::HardReset).await?,
+        PowerChange::On | PowerChange::Reset => client.chassis_control(ChassisControl::PowerUp).await?,
         PowerChange::SoftOff { limit } => {
             client.chassis_control(ChassisControl::SoftShutdown).await?;
             client.wait_for_power_state(wanted, limit).await?;

@@ -48,14 +48,16 @@ async fn settled(client: &RedfishClient) -> Result<PowerState, Error> {
 
 async fn change(client: &RedfishClient, change: PowerChange) -> Result<PowerState, Error> {
     let (wanted, end) = match change {
-        PowerChange::On => (PowerState::On, bmc::PowerState::On),
+        PowerChange::On | PowerChange::Reset => (PowerState::On, bmc::PowerState::On),
         PowerChange::Off { .. } | PowerChange::SoftOff { .. } => (PowerState::Off, bmc::PowerState::Off),
     };
-    if settled(client).await? == wanted {
+    let is_there = settled(client).await? == wanted;
+    if is_there && change != PowerChange::Reset {
         return Ok(wanted);
     }
     match change {
-        PowerChange::On => client.reset(ResetType::On).await?,
+        PowerChange::Reset if is_there => client.reset(ResetType::ForceRestart).await?,
+        PowerChange::On | PowerChange::Reset => client.reset(ResetType::On).await?,
         PowerChange::SoftOff { limit } => {
             client.reset(ResetType::GracefulShutdown).await?;
             client.wait_for_power_state(end, limit).await?;

@@ -10,6 +10,7 @@ pub fn steps() -> Vec<PlannedStep> {
         "take_back",
         0,
         vec![
+            Action::StopConsole,
             Action::PowerOff { grace: 0 },
             Action::Boot(BootIntent::None),
             Action::ForgetAgent,

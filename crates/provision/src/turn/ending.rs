@@ -54,10 +54,18 @@ impl Turn<'_> {
             self.node.power_state = None;
         }
         // Nothing failed: the user's system is what was interrupted, and runs again.
-        let stopped = record.ramdisk && self.node.power_state == Some(PowerState::Off);
-        if record.kind == FlowKind::Service && error.code == ErrorCode::Aborted && stopped {
+        let back = match self.node.power_state {
+            // The ramdisk runs on.
+            _ if self.node.disable_power_off => Some(PowerTarget::Reboot),
+            Some(PowerState::Off) => Some(PowerTarget::On),
+            _ => None,
+        };
+        if record.kind == FlowKind::Service
+            && error.code == ErrorCode::Aborted
+            && let Some(back) = back.filter(|_| record.ramdisk)
+        {
             let last_error = self.node.last_error.take();
-            self.start_power(PowerTarget::On, 0);
+            self.start_power(back, 0);
             self.node.last_error = last_error;
         }
     }

@@ -192,10 +192,11 @@ impl Turn<'_> {
     /// Does the next thing aside, or goes back to the wait.
     pub(super) fn next_aside(&mut self) {
         while let Some(action) = self.flow.as_ref().and_then(|flow| flow.aside.first()).cloned() {
-            if action != Action::ForgetAgent {
+            if action == Action::ForgetAgent {
+                self.forget_agent();
+            } else if let Some(action) = self.spared(action) {
                 return self.open_as(action, false, true);
             }
-            self.forget_agent();
             self.shift_aside();
         }
         self.node.target_power_state = None;

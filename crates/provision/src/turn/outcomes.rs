@@ -97,6 +97,9 @@ impl Turn<'_> {
         if let Some(power) = observed.power {
             self.node.power_state = Some(power);
         }
+        if let Some(runs) = observed.console {
+            self.node.console_enabled = runs;
+        }
         if let Some(mode) = observed.boot_mode {
             self.node.boot_mode = Some(mode);
         }

@@ -132,12 +132,21 @@ impl Life {
     }
 
     pub(crate) fn whole(crash: Crash) -> Self {
+        Self::whole_of(crash, |_| ())
+    }
+
+    /// The same for a node with something special about it.
+    pub(crate) fn whole_of(crash: Crash, special: impl FnOnce(&mut Node)) -> Self {
         let mut life = Self::new(crash);
+        special(&mut life.node);
+        let mut cleaning = manual_clean();
+        // It would be refused.
+        cleaning.steps.retain(|step| step.step != "power_off" || !life.node.disable_power_off);
         let none = Wish::default();
         for (verb, wish, end) in [
             (Verb::Manage, &none, S::Manageable),
             (Verb::Inspect, &none, S::Manageable),
-            (Verb::Clean, &manual_clean(), S::Manageable),
+            (Verb::Clean, &cleaning, S::Manageable),
             (Verb::Provide, &none, S::Available),
             (Verb::Active, &none, S::Active),
             (Verb::Rebuild, &none, S::Active),

@@ -40,6 +40,7 @@ const fn partner(action: &Action) -> Partner {
         | Action::InstallBootloader
         | Action::AgentSync
         | Action::AgentPowerOff
+        | Action::AgentLockdown
         | Action::CollectLogs => Partner::Agent,
         Action::Network(_) | Action::PrepareImage | Action::RunOnChildren { .. } | Action::Inspect => {
             Partner::Other
@@ -49,7 +50,7 @@ const fn partner(action: &Action) -> Partner {
 }
 
 const fn changes_power(action: &Action) -> bool {
-    matches!(action, Action::PowerOn | Action::PowerOff { .. } | Action::SoftPowerOff { .. })
+    matches!(action, Action::PowerOn | Action::Reset | Action::PowerOff { .. } | Action::SoftPowerOff { .. })
 }
 
 /// How an action goes.
@@ -158,7 +159,7 @@ impl Life<'_> {
             }
             if self.goes_wrong(200, "a BMC that lied about power") {
                 let power = match effect.action {
-                    Action::PowerOn => model::PowerState::On,
+                    Action::PowerOn | Action::Reset => model::PowerState::On,
                     _ => model::PowerState::Off,
                 };
                 let observed = provision::Observed { power: Some(power), ..provision::Observed::default() };

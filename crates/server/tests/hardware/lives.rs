@@ -39,6 +39,39 @@ async fn so_many_nodes_are_worked_on_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_console_ends_with_its_user() {
+    let site = Site::start().await;
+    let path = site.manageable(&["console"]).await;
+    site.order(&path, json!({"target": "provide"}), "available").await;
+    site.order(&path, json!({"target": "active"}), "active").await;
+    assert_eq!(site.code("PUT", &format!("{path}/states/console"), json!({"enabled": true})).await, 202);
+    assert_eq!(site.get(&path).await["console_enabled"], json!(true));
+    site.order(&path, json!({"target": "rebuild"}), "active").await;
+    assert_eq!(site.get(&path).await["console_enabled"], json!(true), "it is the same user");
+    site.order(&path, json!({"target": "deleted"}), "available").await;
+    assert_eq!(site.get(&path).await["console_enabled"], json!(false));
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_numbers_are_kept_or_refused() {
+    let site = Site::start().await;
+    let path = site.node(&[]).await;
+    let patch = |number: &str| -> Value {
+        serde_json::from_str(&format!(r#"[{{"op": "add", "path": "/extra/a", "value": {number}}}]"#)).unwrap()
+    };
+    for number in ["18446744073709551615", "-9223372036854775808", "0.1"] {
+        let (status, node) = site.send("PATCH", &path, patch(number)).await;
+        assert_eq!((status, node["extra"]["a"].to_string().as_str()), (200, number));
+    }
+    let text = r#"[{"op": "add", "path": "/extra/a", "value": 18446744073709551616}]"#;
+    let (status, body) = site.text("PATCH", &path, text).await;
+    assert_eq!(status, 400);
+    assert!(body.to_string().contains("18446744073709551616"), "{body}");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_history_names_who_asked() {
     let ada = policy::Caller {
         user: Some("ada".to_owned()),

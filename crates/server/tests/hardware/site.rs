@@ -95,7 +95,17 @@ impl Site {
 
     /// The status and the body, null when there is none.
     pub(crate) async fn call(&self, method: &str, path: &str, minor: u16, body: Value) -> (u16, Value) {
-        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.raw(method, path, minor, body).await
+    }
+
+    /// With a body that need not be JSON, at the newest version.
+    pub(crate) async fn text(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        self.raw(method, path, NEWEST, body.to_owned()).await
+    }
+
+    async fn raw(&self, method: &str, path: &str, minor: u16, body: String) -> (u16, Value) {
+        let body = if body.is_empty() { Body::empty() } else { Body::from(body) };
         let request = Request::builder()
             .method(method)
             .uri(path)
