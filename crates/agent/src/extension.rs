@@ -5,7 +5,7 @@ use crate::{
     command::{Command, Commands, Failure, Outcome},
     init, inventory, logs,
     machine::Ending,
-    step,
+    rescue, step,
 };
 use agent_api::{CommandRequest, Fault, StepKind, params};
 use serde::de::DeserializeOwned;
@@ -132,7 +132,9 @@ async fn carry_out(
             blocking(move || Ok(json!(inventory::gather(&gathering)))).await
         }
         Kind::FinalizeRescue => {
-            Err(Failure::failed("this ramdisk has no shell to log in to: rescue needs a rescue ramdisk"))
+            rescue::open(agent, &arguments(params)?).await?;
+            agent.machine.end_soon(Ending::Rescue);
+            Ok(Value::Null)
         }
     }
 }

@@ -82,6 +82,13 @@ pub fn mount_efi_variables() {
     }
 }
 
+/// Mounts what terminals of logins need.
+pub fn mount_terminals() {
+    if let Err(error) = mount_at("devpts", "/dev/pts", "devpts") {
+        tracing::warn!(%error, "no terminals for logins");
+    }
+}
+
 /// The last message of a panic, for whoever waits on a thread that will not come back.
 fn panics() -> &'static watch::Sender<Option<String>> {
     static PANICS: OnceLock<watch::Sender<Option<String>>> = OnceLock::new();

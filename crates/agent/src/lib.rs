@@ -2,7 +2,8 @@
 //!
 //! It speaks the protocol of ironic-python-agent to either a Wrought or a stock Ironic server. Read in this order: `session`
 //! (its dealings with the API), `server` and `extension` (what a conductor can ask), `step` (what it does to disks),
-//! `init` and `network` (being the only program of a machine). It starts no child processes and opens no shell.
+//! `init` and `network` (being the only program of a machine). It starts no child process but one: the login server of a
+//! machine that is rescued (`rescue`).
 
 pub mod agent;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod modules;
 pub mod netlink;
 pub mod network;
 pub mod parameters;
+pub mod rescue;
 pub mod server;
 pub mod session;
 pub mod step;

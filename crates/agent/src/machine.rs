@@ -9,6 +9,10 @@ use tokio::sync::watch;
 /// Time for the answer to a command to get out before the machine goes down.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How long the agent's server answers after the machine was opened to a rescuer: a conductor that was restarted in between
+/// asks again.
+const AFTER_RESCUE: Duration = Duration::from_mins(1);
+
 /// How the agent ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -18,6 +22,8 @@ pub enum Ending {
     PowerOff,
     /// The machine is cut off from the network and stays on.
     Lockdown,
+    /// The machine stays on, in a rescuer's hands, and the agent is not heard of again.
+    Rescue,
 }
 
 /// The machine.
@@ -63,6 +69,15 @@ impl Machine {
         ending
     }
 
+    /// Returns when the agent's server has to close: whoever rescues the machine is not to find it.
+    pub async fn closing(&self) {
+        let mut news = self.ending.subscribe();
+        if news.wait_for(|ending| *ending == Some(Ending::Rescue)).await.is_err() {
+            pending::<()>().await;
+        }
+        tokio::time::sleep(AFTER_RESCUE).await;
+    }
+
     /// Ends the machine. Does not return when the agent owns it.
     pub async fn end(&self, ending: Ending) {
         tracing::info!("ending: {ending:?}");
@@ -74,10 +89,11 @@ impl Machine {
                 lock_down().await;
                 pending::<()>().await;
             }
+            Ending::Rescue => {}
             Ending::Reboot => stop(rustix::system::RebootCommand::Restart),
             Ending::PowerOff => stop(rustix::system::RebootCommand::PowerOff),
         }
-        // The kernel refused: the conductor will use the BMC.
+        // A rescued machine goes on, or the kernel refused: the conductor will use the BMC.
         pending::<()>().await;
     }
 }

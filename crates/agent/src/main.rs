@@ -6,10 +6,10 @@ use agent::{
     disks::Disks,
     fetch::Fetcher,
     init,
-    machine::Machine,
+    machine::{Ending, Machine},
     network,
     parameters::{self, Parameters},
-    session, tls,
+    rescue, session, tls,
 };
 use std::{fs, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -63,9 +63,9 @@ async fn as_init() -> ExitCode {
     init::load_modules().await;
     init::mount_efi_variables();
     tracing::info!("modules loaded");
-    // The leases are kept up as long as this is held.
-    let _leases = match network::bring_up(&parameters).await {
-        Ok(leases) => Some(leases),
+    // Kept up as long as this is held.
+    let network = match network::bring_up(&parameters).await {
+        Ok(network) => Some(network),
         Err(error) => {
             tracing::error!(%error, "no network");
             None
@@ -81,11 +81,15 @@ async fn as_init() -> ExitCode {
         };
         let agent = Arc::new(Agent::new(parameters.clone(), fetcher, Machine::owned(), Disks::Machine));
         match session::run(&agent, None).await {
+            Ok(Ending::Rescue) => {
+                let ending = rescue::accompany(network.as_ref()).await;
+                agent.machine.end(ending).await;
+            }
             Ok(ending) => agent.machine.end(ending).await,
             Err(session::SessionError::TokenTaken) => {
                 // Another agent answered for this node: this one may be an impostor's machine.
                 tracing::error!("{}", session::SessionError::TokenTaken);
-                agent.machine.end(agent::machine::Ending::Lockdown).await;
+                agent.machine.end(Ending::Lockdown).await;
             }
             Err(error) => tracing::error!("{}; starting over", console::chain(&error)),
         }

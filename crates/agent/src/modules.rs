@@ -2,7 +2,8 @@
 //!
 //! The ramdisk ships, beside the modules themselves, two generated files.
 //!
-//! `/etc/wrought/modules` has the sections `[always]` and `[modalias]`. A line is a module's name and the files to load
+//! `/etc/wrought/modules` has the sections `[always]`, `[modalias]` and `[rescue]` (what a rescuer wants, file systems
+//! above all). A line is a module's name and the files to load
 //! for it, in that order (its dependencies first); a path without a leading `/` is below `/lib/modules`:
 //!
 //! ```text
@@ -40,6 +41,7 @@ const CONDITIONS: [(&str, &str); 1] = [("efivarfs", "/sys/firmware/efi")];
 #[derive(Debug, Default)]
 pub struct Modules {
     always: Vec<String>,
+    rescue: Vec<String>,
     by_name: BTreeMap<String, Vec<PathBuf>>,
     aliases: Vec<(String, String)>,
     seen: HashSet<String>,
@@ -56,17 +58,19 @@ impl Modules {
     /// Reads the two lists.
     pub fn parse(list: &str, aliases: &str) -> Self {
         let mut modules = Self::default();
-        let mut by_device = false;
+        let mut section = "[always]";
         for line in list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             if line.starts_with('[') {
-                by_device = line == "[modalias]";
+                section = line;
                 continue;
             }
             let mut words = line.split_whitespace();
             let Some(name) = words.next() else { continue };
             let files: Vec<PathBuf> = words.map(|file| Path::new("/lib/modules").join(file)).collect();
-            if !by_device {
-                modules.always.push(plain(name));
+            match section {
+                "[always]" => modules.always.push(plain(name)),
+                "[rescue]" => modules.rescue.push(plain(name)),
+                _ => {}
             }
             modules.by_name.insert(plain(name), files);
         }
@@ -84,6 +88,13 @@ impl Modules {
     /// Loads what is always wanted.
     pub fn load_always(&mut self) {
         for name in std::mem::take(&mut self.always) {
+            self.load(&name);
+        }
+    }
+
+    /// Loads what a rescuer wants.
+    pub fn load_for_rescue(&mut self) {
+        for name in std::mem::take(&mut self.rescue) {
             self.load(&name);
         }
     }
@@ -264,11 +275,13 @@ mod tests {
 
     #[test]
     fn lists_are_read() {
-        let list =
-            "# made\n[always]\nvirtio_pci k/virtio.ko k/virtio_pci.ko\n[modalias]\nsd-mod /x/sd_mod.ko\n";
+        let list = "# made\n[always]\nvirtio_pci k/virtio.ko k/virtio_pci.ko\n[modalias]\nsd-mod /x/sd_mod.ko\n[rescue]\next4 k/ext4.ko\n";
         let aliases = "alias scsi:t-0x00* sd_mod\nalias other:* not_shipped\nrubbish\n";
         let modules = Modules::parse(list, aliases);
-        assert_eq!(modules.always, ["virtio_pci"]);
+        assert_eq!(
+            (modules.always.as_slice(), modules.rescue.as_slice()),
+            (&["virtio_pci".to_owned()][..], &["ext4".to_owned()][..])
+        );
         assert_eq!(
             modules.by_name["virtio_pci"],
             [PathBuf::from("/lib/modules/k/virtio.ko"), "/lib/modules/k/virtio_pci.ko".into()]

@@ -17,11 +17,12 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
     net::UdpSocket,
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -41,11 +42,28 @@ struct News {
     event: ClientEvent,
 }
 
+/// A network that is kept up.
+#[derive(Debug)]
+pub struct Network {
+    again: Arc<Notify>,
+    // The leases are kept up as long as somebody might look at them.
+    _leases: watch::Receiver<Leases>,
+}
+
+impl Network {
+    /// Asks for addresses anew: the machine may have been moved to another network. An interface keeps the address that it
+    /// has until it is granted another.
+    pub fn ask_again(&self) {
+        self.again.notify_one();
+    }
+}
+
 /// Brings up the network and keeps it up, in a task of its own. Returns when the interface the machine booted from has an
 /// address, or another one has and that one is late, or none has in a minute.
-pub async fn bring_up(parameters: &Parameters) -> io::Result<watch::Receiver<Leases>> {
+pub async fn bring_up(parameters: &Parameters) -> io::Result<Network> {
     let (leases, mut seen) = watch::channel(Leases::new());
-    let mut keeper = Keeper::open(parameters, leases)?;
+    let again = Arc::new(Notify::new());
+    let mut keeper = Keeper::open(parameters, leases, again.clone())?;
     let boot_name = keeper.start().await?;
     tokio::spawn(async move {
         if let Err(error) = keeper.keep().await {
@@ -55,14 +73,14 @@ pub async fn bring_up(parameters: &Parameters) -> io::Result<watch::Receiver<Lea
     if let Some(name) = boot_name {
         let ours = seen.wait_for(|leases| leases.contains_key(&name));
         if timeout(BOOT_INTERFACE_LIMIT, ours).await.is_ok() {
-            return Ok(seen);
+            return Ok(Network { again, _leases: seen });
         }
         tracing::warn!("network {name}: no lease yet, any other interface will do");
     }
     if timeout(ANY_INTERFACE_LIMIT, seen.wait_for(|leases| !leases.is_empty())).await.is_err() {
         tracing::error!("network: no interface got a lease");
     }
-    Ok(seen)
+    Ok(Network { again, _leases: seen })
 }
 
 #[derive(Debug)]
@@ -75,12 +93,13 @@ struct Keeper {
     clients: BTreeMap<u32, JoinHandle<()>>,
     addresses: BTreeMap<u32, (Ipv4Addr, u8)>,
     leases: watch::Sender<Leases>,
+    again: Arc<Notify>,
     news: mpsc::Receiver<News>,
     reporter: mpsc::Sender<News>,
 }
 
 impl Keeper {
-    fn open(parameters: &Parameters, leases: watch::Sender<Leases>) -> io::Result<Self> {
+    fn open(parameters: &Parameters, leases: watch::Sender<Leases>, again: Arc<Notify>) -> io::Result<Self> {
         let (reporter, news) = mpsc::channel(16);
         Ok(Self {
             events: Netlink::open(LINK_GROUP)?,
@@ -91,6 +110,7 @@ impl Keeper {
             clients: BTreeMap::new(),
             addresses: BTreeMap::new(),
             leases,
+            again,
             news,
             reporter,
         })
@@ -120,6 +140,7 @@ impl Keeper {
                     }
                 }
                 Some(news) = self.news.recv() => self.apply(news).await,
+                () = self.again.notified() => self.begin_again(),
             }
         }
     }
@@ -147,16 +168,33 @@ impl Keeper {
         let index = link.index;
         let carrier = wanted && link.up && link.carrier;
         if carrier && !self.clients.contains_key(&index) {
-            let mac = link.mac.unwrap_or_default();
-            tracing::info!("network {} {} has carrier", link.name, EthernetAddress::from(mac));
-            let reporter = self.reporter.clone();
-            let task = tokio::spawn(async move {
-                let name = link.name.clone();
-                if let Err(error) = lease(link, mac, reporter).await {
-                    tracing::error!(%error, "network {name}: DHCP gave up");
-                }
-            });
-            self.clients.insert(index, task);
+            let mac = EthernetAddress::from(link.mac.unwrap_or_default());
+            tracing::info!("network {} {mac} has carrier", link.name);
+            self.ask(link);
+        }
+    }
+
+    /// Starts the DHCP client of an interface, in the place of the one that it may have.
+    fn ask(&mut self, link: Link) {
+        let (index, mac) = (link.index, link.mac.unwrap_or_default());
+        let reporter = self.reporter.clone();
+        let task = tokio::spawn(async move {
+            let name = link.name.clone();
+            if let Err(error) = lease(link, mac, reporter).await {
+                tracing::error!(%error, "network {name}: DHCP gave up");
+            }
+        });
+        if let Some(former) = self.clients.insert(index, task) {
+            former.abort();
+        }
+    }
+
+    /// All clients look for servers anew.
+    fn begin_again(&mut self) {
+        let asking: Vec<Link> =
+            self.clients.keys().filter_map(|index| self.links.get(index)).cloned().collect();
+        for link in asking {
+            self.ask(link);
         }
     }
 

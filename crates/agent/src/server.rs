@@ -31,14 +31,18 @@ const BODY_LIMIT: Duration = Duration::from_mins(5);
 /// An answer: status and JSON.
 type Answer = (StatusCode, Value);
 
-/// Serves until the process ends. `tls` none: plain HTTP.
+/// Serves until the process ends or the machine is given to a rescuer. `tls` none: plain HTTP.
 pub async fn serve(agent: Arc<Agent>, listener: TcpListener, tls: Option<Arc<ServerConfig>>) {
     let acceptor = tls.map(TlsAcceptor::from);
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         let (agent, acceptor) = (agent.clone(), acceptor.clone());
-        let socket = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = agent.machine.closing() => return,
+        };
+        let socket = match accepted {
             Ok((socket, _)) => socket,
             Err(error) => {
                 tracing::warn!(%error, "cannot take a connection");
@@ -48,7 +52,10 @@ pub async fn serve(agent: Arc<Agent>, listener: TcpListener, tls: Option<Arc<Ser
             }
         };
         tokio::spawn(async move {
-            connection(agent, socket, acceptor).await;
+            tokio::select! {
+                () = connection(agent.clone(), socket, acceptor) => {}
+                () = agent.machine.closing() => {}
+            }
             drop(slot);
         });
     }

@@ -82,9 +82,7 @@ impl BlockDevice {
 
     /// Fills `buffer` from `offset`.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
-        self.file
-            .read_exact_at(buffer, offset)
-            .map_err(|source| DiskError::io("read", &self.path, offset, source))
+        self.file.read_exact_at(buffer, offset).map_err(|source| self.failed("read", offset, source))
     }
 
     /// Reads `len` bytes at `offset`, fewer when the disk ends before.
@@ -101,14 +99,28 @@ impl BlockDevice {
         if need > self.size {
             return Err(DiskError::TooSmall { path: self.path.clone(), need, have: self.size });
         }
-        self.file
-            .write_all_at(data, offset)
-            .map_err(|source| DiskError::io("write", &self.path, offset, source))
+        self.file.write_all_at(data, offset).map_err(|source| self.failed("write", offset, source))
     }
 
     /// Waits until everything written is on the medium; write errors that were deferred come up here.
     pub fn flush(&self) -> Result<(), DiskError> {
-        self.file.sync_all().map_err(|source| DiskError::io("flush", &self.path, 0, source))
+        self.file.sync_all().map_err(|source| self.failed("flush", 0, source))
+    }
+
+    /// An error of reading or writing. The kernel makes a disk that was pulled out as small as nothing, and then tells of
+    /// no space (or of an end), and not of a missing device.
+    pub(crate) fn failed(&self, action: &'static str, offset: u64, source: io::Error) -> DiskError {
+        let gone = || {
+            let now = rustix::fs::seek(&self.file, rustix::fs::SeekFrom::End(0));
+            !self.is_file && now.is_ok_and(|size| size < self.size)
+        };
+        let no_room = source.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error())
+            || source.kind() == io::ErrorKind::UnexpectedEof;
+        if no_room && gone() {
+            let source = io::Error::from(rustix::io::Errno::NODEV);
+            return DiskError::Vanished { path: self.path.clone(), offset, source };
+        }
+        DiskError::io(action, &self.path, offset, source)
     }
 
     /// The path of partition `number` by the kernel's rule (`sda1`, `nvme0n1p1`).

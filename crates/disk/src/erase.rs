@@ -156,7 +156,7 @@ fn secure_discard(device: &BlockDevice) -> Result<bool, DiskError> {
     match blksecdiscard(device.raw(), [0, device.size()]) {
         Ok(()) => Ok(true),
         Err(Errno::OPNOTSUPP | Errno::NOTTY | Errno::INVAL) => Ok(false),
-        Err(errno) => Err(DiskError::io("securely discard", device.path(), 0, errno.into())),
+        Err(errno) => Err(device.failed("securely discard", 0, errno.into())),
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn zero_range(
             Ok(()) => at += step,
             Err(Errno::INTR) => {}
             Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => *method = method.next(),
-            Err(errno) => return Err(DiskError::io("zero", device.path(), at, errno.into())),
+            Err(errno) => return Err(device.failed("zero", at, errno.into())),
         }
     }
     Ok(())

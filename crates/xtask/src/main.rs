@@ -24,6 +24,7 @@ mod moment;
 mod postgres;
 mod process;
 mod ramdisk;
+mod rescue_tools;
 mod schema;
 mod servers;
 mod service;
@@ -52,12 +53,8 @@ enum Task {
         /// The kernel: `cloud` boots faster but knows virtual machines only
         #[arg(long, value_enum, default_value = "generic")]
         flavour: Flavour,
-        /// Ask apt for the newest kernel, even where one was downloaded before
-        #[arg(long)]
-        refresh: bool,
-        /// A static program to take in the place of this tree's agent
-        #[arg(long)]
-        agent: Option<std::path::PathBuf>,
+        #[command(flatten)]
+        options: ramdisk::RamdiskOptions,
     },
     /// Virtual machines with BMCs, to play with
     #[command(subcommand)]
@@ -111,9 +108,9 @@ fn main() -> ExitCode {
 fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
     match task {
         Task::Setup => setup::ensure(dir),
-        Task::Ramdisk { flavour, refresh, agent } => {
+        Task::Ramdisk { flavour, options } => {
             setup::ensure(dir)?;
-            println!("{}", ramdisk::describe(&ramdisk::ensure(dir, flavour, refresh, agent)?)?);
+            println!("{}", ramdisk::describe(&ramdisk::ensure(dir, flavour, &options)?)?);
             Ok(())
         }
         Task::Demo(options) => demo::run(dir, &options),

@@ -1,14 +1,15 @@
 //! `cargo xtask ramdisk`: the kernel and the initramfs that machines boot to be inspected, cleaned and deployed.
 //!
 //! The initramfs is the static agent as `/init`, kernel modules and two tables of them, and the certificates of Debian's
-//! package ca-certificates where this computer has it, for images from the Internet. Nothing else: no shell, no C library,
-//! no package. The tables are those that the agent reads (see its `modules.rs`): `/etc/wrought/modules`, with a
+//! package ca-certificates where this computer has it, for images from the Internet; and, unless it is built without,
+//! what a rescuer needs to log in (`rescue_tools.rs`). The tables are those that the agent reads (see its `modules.rs`): `/etc/wrought/modules`, with a
 //! line of files to load, in that order, for each module that is always wanted (`[always]`) or wanted for a device
-//! (`[modalias]`), and `/etc/wrought/modules.alias`, depmod's patterns of devices for the latter.
+//! (`[modalias]`) or by a rescuer (`[rescue]`), and `/etc/wrought/modules.alias`, depmod's patterns of devices for the latter.
 
 use crate::build;
 use crate::cpio::Archive;
 use crate::kernel::{Flavour, Kernel};
+use crate::rescue_tools::{self, RescueTools};
 use anyhow::{Context as _, Result};
 use lab::LabDir;
 use sha2::{Digest as _, Sha256};
@@ -18,7 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Raised when the archive's layout changes, so that old results are not taken for new ones.
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
 
 /// The authorities that are trusted, here and (without the first `/`) in the ramdisk, where the agent reads them.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -89,22 +90,8 @@ const STORAGE: &[&str] = &[
     "hid_generic",
 ];
 
-/// File systems of virtual media and boot partitions, and the ways to firmware and BMC.
-const FIRMWARE: &[&str] = &[
-    "isofs",
-    "vfat",
-    "nls_cp437",
-    "nls_ascii",
-    "nls_iso8859_1",
-    "nls_utf8",
-    "loop",
-    "efivarfs",
-    "ipmi_si",
-    "ipmi_devintf",
-    "ipmi_ssif",
-    "dmi_sysfs",
-    "button",
-];
+/// The ways to firmware and BMC.
+const FIRMWARE: &[&str] = &["efivarfs", "ipmi_si", "ipmi_devintf", "ipmi_ssif", "dmi_sysfs", "button"];
 
 /// A finished ramdisk.
 #[derive(Debug)]
@@ -113,26 +100,48 @@ pub(crate) struct Ramdisk {
     pub(crate) initramfs: PathBuf,
 }
 
-/// Builds agent, kernel and initramfs, or finds them built from the same inputs. With `agent`, that program is the init.
-pub(crate) fn ensure(
-    lab: &LabDir,
-    flavour: Flavour,
-    refresh: bool,
-    agent: Option<PathBuf>,
-) -> Result<Ramdisk> {
+/// What goes into a ramdisk.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct RamdiskOptions {
+    /// Ask apt for the newest kernel, even where one was downloaded before
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    /// A static program to take in the place of this tree's agent
+    #[arg(long)]
+    pub(crate) agent: Option<PathBuf>,
+    /// Leave out what a rescuer needs to log in (SSH server, shell, file systems): `rescue` then fails
+    #[arg(long)]
+    pub(crate) without_rescue: bool,
+}
+
+/// Everything that is put into the archive.
+#[derive(Clone, Copy)]
+struct Content<'a> {
+    kernel: &'a Kernel,
+    init: &'a [u8],
+    authorities: &'a [u8],
+    rescue: Option<&'a RescueTools>,
+}
+
+/// Builds agent, kernel and initramfs, or finds them built from the same inputs.
+pub(crate) fn ensure(lab: &LabDir, flavour: Flavour, options: &RamdiskOptions) -> Result<Ramdisk> {
+    let RamdiskOptions { refresh, agent, without_rescue } = options.clone();
     let agent = agent.map_or_else(build::agent, Ok)?;
     let kernel = Kernel::get(lab, flavour, refresh)?;
     let init = fs::read(&agent).with_context(|| format!("read {}", agent.display()))?;
     let folder = lab.ramdisks().join(flavour.as_str());
     let ramdisk = Ramdisk { kernel: folder.join("vmlinuz"), initramfs: folder.join("initramfs") };
     let authorities = authorities()?;
-    let inputs = inputs(&kernel, &init, &authorities);
+    let rescue = if without_rescue { None } else { Some(RescueTools::get()?) };
+    let content =
+        Content { kernel: &kernel, init: &init, authorities: &authorities, rescue: rescue.as_ref() };
+    let inputs = inputs(&content);
     let stamp = folder.join("inputs");
     if fs::read_to_string(&stamp).is_ok_and(|had| had == inputs) {
         return Ok(ramdisk);
     }
     fs::create_dir_all(&folder)?;
-    let unpacked = archive(&kernel, &init, &authorities)?.to_bytes();
+    let unpacked = archive(&content)?.to_bytes();
     let packed = zstd::encode_all(unpacked.as_slice(), 19).context("compress the initramfs")?;
     replace(&ramdisk.initramfs, &packed)?;
     replace(&ramdisk.kernel, &fs::read(kernel.image()).context("read the kernel")?)?;
@@ -169,12 +178,13 @@ fn authorities() -> Result<Vec<u8>> {
 }
 
 /// Everything that decides the result, as one hash.
-fn inputs(kernel: &Kernel, init: &[u8], authorities: &[u8]) -> String {
+fn inputs(content: &Content<'_>) -> String {
     let mut hash = Sha256::new();
-    hash.update(init);
-    hash.update(Sha256::digest(authorities));
-    hash.update(kernel.release());
-    for name in ALWAYS.iter().chain(["|"].iter()).chain(modules()) {
+    hash.update(content.init);
+    hash.update(Sha256::digest(content.authorities));
+    hash.update(content.kernel.release());
+    hash.update(content.rescue.map(RescueTools::digest).unwrap_or_default());
+    for name in ALWAYS.iter().chain(["|"].iter()).chain(modules()).chain(rescue_tools::MODULES) {
         hash.update(name);
         hash.update(" ");
     }
@@ -190,7 +200,8 @@ fn modules() -> impl Iterator<Item = &'static &'static str> {
 }
 
 /// The whole root file system.
-fn archive(kernel: &Kernel, init: &[u8], authorities: &[u8]) -> Result<Archive> {
+fn archive(content: &Content<'_>) -> Result<Archive> {
+    let Content { kernel, init, authorities, rescue } = *content;
     let mut archive = Archive::default();
     for folder in ["dev", "etc", "mnt", "proc", "root", "run", "sys", "tmp", "var/tmp"] {
         archive.folder(folder);
@@ -206,7 +217,10 @@ fn archive(kernel: &Kernel, init: &[u8], authorities: &[u8]) -> Result<Archive> 
     if !authorities.is_empty() {
         archive.file(AUTHORITIES.trim_start_matches('/'), authorities, false);
     }
-    let tables = Tables::of(kernel)?;
+    if let Some(rescue) = rescue {
+        rescue.add_to(&mut archive);
+    }
+    let tables = Tables::of(kernel, rescue.is_some())?;
     for path in &tables.paths {
         let content =
             fs::read(kernel.modules_folder().join(path)).with_context(|| format!("read module {path}"))?;
@@ -230,7 +244,7 @@ struct Tables {
 }
 
 impl Tables {
-    fn of(kernel: &Kernel) -> Result<Self> {
+    fn of(kernel: &Kernel, rescue: bool) -> Result<Self> {
         let mut tables =
             Self { modules: "[always]\n".to_owned(), aliases: String::new(), paths: BTreeSet::new() };
         for name in ALWAYS {
@@ -248,6 +262,12 @@ impl Tables {
         for (pattern, name) in kernel.aliases()? {
             if chosen.contains(name.as_str()) {
                 writeln!(tables.aliases, "alias {pattern} {name}")?;
+            }
+        }
+        if rescue {
+            tables.modules.push_str("[rescue]\n");
+            for name in rescue_tools::MODULES {
+                tables.add(kernel, name)?;
             }
         }
         Ok(tables)
@@ -288,21 +308,35 @@ mod tests {
     #[test]
     fn two_builds_are_equal() {
         let kernel = kernel();
+        let tools = RescueTools::get().unwrap();
+        let plain = Content { kernel: &kernel, init: b"agent", authorities: b"authorities", rescue: None };
+        let rescuing = Content { rescue: Some(&tools), ..plain };
         let build = || {
-            let bytes = archive(&kernel, b"agent", b"authorities").unwrap().to_bytes();
+            let bytes = archive(&rescuing).unwrap().to_bytes();
             zstd::encode_all(bytes.as_slice(), 3).unwrap()
         };
         assert_eq!(build(), build());
-        let stamp = inputs(&kernel, b"agent", b"authorities");
-        assert_eq!(stamp, inputs(&kernel, b"agent", b"authorities"));
-        assert_ne!(stamp, inputs(&kernel, b"another agent", b"authorities"));
-        assert_ne!(stamp, inputs(&kernel, b"agent", b"other authorities"));
+        let stamp = inputs(&plain);
+        assert_eq!(stamp, inputs(&plain));
+        assert_ne!(stamp, inputs(&Content { init: b"another agent", ..plain }));
+        assert_ne!(stamp, inputs(&Content { authorities: b"other authorities", ..plain }));
+        assert_ne!(stamp, inputs(&rescuing));
+    }
+
+    #[test]
+    fn without_rescue_there_is_no_login() {
+        let kernel = kernel();
+        let plain = Content { kernel: &kernel, init: b"agent", authorities: b"", rescue: None };
+        let bytes = archive(&plain).unwrap().to_bytes();
+        for name in [&b"dropbear"[..], b"busybox", b"ext4.ko"] {
+            assert!(!bytes.windows(name.len()).any(|part| part == name));
+        }
     }
 
     #[test]
     fn every_file_of_the_tables_is_in_the_ramdisk() {
         let kernel = kernel();
-        let tables = Tables::of(&kernel).unwrap();
+        let tables = Tables::of(&kernel, true).unwrap();
         let there: BTreeSet<String> = tables.paths.iter().map(|path| installed(&kernel, path)).collect();
         assert_eq!(there.len(), tables.paths.len(), "two modules share a file name");
         let lines: Vec<&str> = tables.modules.lines().collect();
@@ -326,7 +360,7 @@ mod tests {
 
     #[test]
     fn the_hardware_of_a_virtual_machine_is_known() {
-        let tables = Tables::of(&kernel()).unwrap();
+        let tables = Tables::of(&kernel(), true).unwrap();
         let line =
             |name: &str| tables.modules.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();
         // What a module needs stands before it.

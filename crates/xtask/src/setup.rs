@@ -23,6 +23,7 @@ const PACKAGES: &[&str] = &[
     "iproute2",
     // clients and servers of other makers, against which protocols are tested
     "curl",
+    "openssh-client",
     "ipmitool",
     "openipmi",
     "tftp-hpa",
@@ -33,6 +34,8 @@ const PACKAGES: &[&str] = &[
     "rabbitmq-server",
     // ramdisk and tenant image
     "busybox-static",
+    "dropbear-bin",
+    "openssh-sftp-server",
     "cpio",
     "kmod",
     "zstd",

@@ -2,7 +2,7 @@
 //! something fails. Knows no flow.
 
 use crate::kernel::Flavour;
-use crate::ramdisk::{self, Ramdisk};
+use crate::ramdisk::{self, Ramdisk, RamdiskOptions};
 use crate::{build, say, setup};
 use anyhow::{Context as _, Result, bail};
 use lab::{Lab, LabDir, LabOptions, MachineSpec};
@@ -38,9 +38,11 @@ impl Builds {
         setup::ensure(dir)?;
         say("building the service and the ramdisk");
         let service = self.service.clone().map_or_else(build::service, Ok)?;
-        let ramdisk = match &self.ramdisk {
-            Some(folder) => Ramdisk { kernel: folder.join("vmlinuz"), initramfs: folder.join("initramfs") },
-            None => ramdisk::ensure(dir, self.flavour, false, self.agent.clone())?,
+        let ramdisk = if let Some(folder) = &self.ramdisk {
+            Ramdisk { kernel: folder.join("vmlinuz"), initramfs: folder.join("initramfs") }
+        } else {
+            let options = RamdiskOptions { agent: self.agent.clone(), ..RamdiskOptions::default() };
+            ramdisk::ensure(dir, self.flavour, &options)?
         };
         say(&ramdisk::describe(&ramdisk)?);
         Ok(Parts { service, ramdisk })

@@ -21,6 +21,9 @@ pub fn in_band() -> Vec<PlannedStep> {
             Action::FinalizeRescue,
             Action::Boot(BootIntent::None),
             Action::ForgetAgent,
+            // Whoever rescues the machine reaches it where its user does.
+            Action::Network(NetworkChange::RemoveRescuing),
+            Action::Network(NetworkChange::ConfigureTenant),
         ],
     )]
 }
