@@ -11,7 +11,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long the agent's server answers after the machine was opened to a rescuer: a conductor that was restarted in between
 /// asks again.
-const AFTER_RESCUE: Duration = Duration::from_mins(1);
+const AFTER_RESCUE: Duration = Duration::from_secs(15);
 
 /// How the agent ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

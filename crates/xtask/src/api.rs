@@ -25,6 +25,7 @@ pub(crate) struct Client {
     login: Option<Login>,
     /// For how long a server that does not answer is asked again.
     patience: Duration,
+    microversion: &'static str,
 }
 
 /// HTTP basic.
@@ -100,13 +101,34 @@ impl Client {
             .danger_accept_invalid_certs(true)
             .no_proxy()
             .build()?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), login, patience: Duration::ZERO })
+        Ok(Self {
+            http,
+            base: base.trim_end_matches('/').to_owned(),
+            login,
+            patience: Duration::ZERO,
+            microversion: MICROVERSION,
+        })
     }
 
     /// The same, but a question that nobody answers is asked again for that long: the server may be starting. Orders are
     /// never repeated.
     pub(crate) fn patient(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same, in another microversion.
+    pub(crate) fn speaking(self, microversion: &'static str) -> Self {
+        Self { microversion, ..self }
+    }
+
+    /// What is at `path`.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// Makes what is made at `path`.
+    pub(crate) async fn post(&self, path: &str, what: &Value) -> Result<Value> {
+        self.send(Method::POST, path, Some(what)).await
     }
 
     /// The server's address.
@@ -235,7 +257,7 @@ impl Client {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.base))
-            .header("X-OpenStack-Ironic-API-Version", MICROVERSION)
+            .header("X-OpenStack-Ironic-API-Version", self.microversion)
             .header("Accept", "application/json");
         if let Some(login) = &self.login {
             request = request.basic_auth(&login.user, Some(&login.password));

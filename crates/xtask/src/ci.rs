@@ -5,6 +5,7 @@ use crate::build::cargo;
 use crate::crash::{self, CrashOptions};
 use crate::demo::{self, DemoOptions};
 use crate::faults::{self, FaultOptions};
+use crate::flows::{self, FlowOptions};
 use crate::process::{command, run, source_root};
 use crate::{say, setup, tidy};
 use anyhow::{Context as _, Result};
@@ -43,7 +44,8 @@ enum Step {
     Schema,
     /// Every row of the measurement of the API, for a moment each
     Bench,
-    /// Virtual machines: from enrolment to removal, with a service that is killed, with deployments that fail
+    /// Virtual machines: from enrolment to removal, with a service that is killed, with deployments that fail, and all
+    /// that is not deployment
     Machines,
 }
 
@@ -97,7 +99,8 @@ fn take(step: Step, dir: &LabDir, options: &CiOptions) -> Result<()> {
 fn machines(dir: &LabDir, options: &DemoOptions) -> Result<()> {
     demo::run(dir, options)?;
     crash::run(dir, &CrashOptions::all(options.builds.clone()))?;
-    faults::run(dir, &FaultOptions { builds: options.builds.clone() })
+    faults::run(dir, &FaultOptions { builds: options.builds.clone() })?;
+    flows::run(dir, &FlowOptions { builds: options.builds.clone() })
 }
 
 /// By nextest where it is installed: its groups keep the lab's tests from running all at once.

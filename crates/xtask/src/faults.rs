@@ -4,6 +4,7 @@
 use crate::image::{self, Image, ImageFormat, hex};
 use crate::life::{Life, Phase, Protocol, Source};
 use crate::moment::reach;
+use crate::platter::blank;
 use crate::process::{command, quiet};
 use crate::service::{Service, ServiceOptions};
 use crate::stage::{Builds, Parts, Stage};
@@ -149,25 +150,6 @@ async fn off(machine: Machine<'_>) -> Result<()> {
     while machine.info().await?.power != "off" {
         ensure!(start.elapsed() < OFF_LIMIT, "the machine is still on {} s after", OFF_LIMIT.as_secs());
         tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(())
-}
-
-/// First and last MiB of the disk are zeros: no boot sector, no partition table in either place.
-fn blank(machine: Machine<'_>) -> Result<()> {
-    let disk = machine.disk();
-    let part = disk.with_file_name("part");
-    for skip in [0, u64::from(DISK_GIB) * 1024 - 1] {
-        let mut dd = command("qemu-img");
-        dd.args(["dd", "-f", "qcow2", "-O", "raw", "bs=1M"]);
-        dd.args([format!("count={}", skip + 1), format!("skip={skip}")]);
-        dd.arg(format!("if={}", disk.display())).arg(format!("of={}", part.display()));
-        quiet(&mut dd)?;
-        let content = fs::read(&part)?;
-        ensure!(content.len() as u64 == MIB, "qemu-img read {} bytes, not one MiB", content.len());
-        if let Some(at) = content.iter().position(|byte| *byte != 0) {
-            bail!("the disk is not blank: byte {} is not zero", skip * MIB + at as u64);
-        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::kernel::{Flavour, Kernel};
 use crate::process::{command, quiet, source_root};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use lab::LabDir;
 use sha2::{Digest as _, Sha256};
 use std::fs;
@@ -44,24 +44,50 @@ pub(crate) const LARGE_MIB: u64 = 256;
 
 /// The raw image with noise behind it: large enough for its writing to be watched, and nothing in it compresses.
 pub(crate) fn large(lab: &LabDir) -> Result<Image> {
-    let small = ensure(lab, ImageFormat::Raw)?;
-    let (file, stamp) = ("lab-os-large.raw", lab.images().join("lab-os-large.made-from"));
-    if !fs::read_to_string(&stamp).is_ok_and(|had| had.starts_with(&small.sha256)) {
-        crate::say("building the large image");
-        let mut content = fs::read(path(lab, &small))?;
+    derived(lab, "lab-os-large", |content| {
         let mut noise = Sha256::digest(b"noise");
         while (content.len() as u64) < LARGE_MIB << 20 {
             noise = Sha256::digest(noise);
             content.extend_from_slice(&noise);
         }
-        let beside = lab.images().join("lab-os-large.new");
+        Ok(())
+    })
+}
+
+/// The raw image of a system that can be told from the usual one: it says `LAB-V2-UP` where that says `LAB-OS-UP`.
+pub(crate) fn second(lab: &LabDir) -> Result<Image> {
+    derived(lab, "lab-os-second", |content| {
+        let (old, new) = (b"LAB-OS-UP ", b"LAB-V2-UP ");
+        let places: Vec<usize> = content
+            .windows(old.len())
+            .enumerate()
+            .filter(|(_, part)| part == old)
+            .map(|(at, _)| at)
+            .collect();
+        ensure!(!places.is_empty(), "the usual image does not say what it is");
+        for at in places {
+            content[at..at + new.len()].copy_from_slice(new);
+        }
+        Ok(())
+    })
+}
+
+/// An image made of the raw one; made again when that one changed.
+fn derived(lab: &LabDir, name: &str, change: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Image> {
+    let small = ensure(lab, ImageFormat::Raw)?;
+    let (file, stamp) = (format!("{name}.raw"), lab.images().join(format!("{name}.made-from")));
+    if !fs::read_to_string(&stamp).is_ok_and(|had| had.starts_with(&small.sha256)) {
+        crate::say(&format!("building the image {name}"));
+        let mut content = fs::read(path(lab, &small))?;
+        change(&mut content)?;
+        let beside = lab.images().join(format!("{name}.new"));
         fs::write(&beside, &content).with_context(|| format!("write {}", beside.display()))?;
-        fs::rename(beside, lab.images().join(file))?;
+        fs::rename(beside, lab.images().join(&file))?;
         fs::write(&stamp, format!("{} {}", small.sha256, hex(&Sha256::digest(&content))))?;
     }
     let made = fs::read_to_string(&stamp)?;
-    let sha256 = made.split_whitespace().nth(1).context("the large image's stamp has no digest")?.to_owned();
-    Ok(Image { file: file.to_owned(), format: "raw", sha256 })
+    let sha256 = made.split_whitespace().nth(1).with_context(|| format!("{name}'s stamp has no digest"))?;
+    Ok(Image { sha256: sha256.to_owned(), file, format: "raw" })
 }
 
 /// Digits of a digest.

@@ -214,8 +214,7 @@ impl Life<'_> {
                 return Ok(());
             }
             Phase::Active => {
-                self.api.set(name, &self.instance()).await?;
-                self.api.provision(name, "active", json!({"configdrive": self.config_drive()})).await?;
+                self.deploy("active").await?;
             }
             Phase::Manage | Phase::Inspect | Phase::Provide | Phase::Deleted => {
                 self.api.provision(name, &phase.to_string(), Value::Null).await?;
@@ -258,7 +257,8 @@ impl Life<'_> {
         self.api.create_port(&node.uuid, &spec.mac).await
     }
 
-    fn instance(&self) -> Vec<(&'static str, Value)> {
+    /// What to deploy, as fields of a node.
+    pub(crate) fn instance(&self) -> Vec<(&'static str, Value)> {
         let Source { url, sha256, format, download } = &self.image;
         let mut fields = vec![
             ("/instance_info/image_source", json!(url)),
@@ -269,6 +269,19 @@ impl Life<'_> {
         ];
         fields.extend(download.map(|way| ("/instance_info/image_download_source", json!(way))));
         fields
+    }
+
+    /// Orders the image to be deployed by `active`, or to be deployed anew by `rebuild`.
+    pub(crate) async fn deploy(&self, target: &str) -> Result<()> {
+        let name = &self.machine.spec().name;
+        self.api.set(name, &self.instance()).await?;
+        self.api.provision(name, target, json!({"configdrive": self.config_drive()})).await
+    }
+
+    /// Orders a change of the provision state and waits until it has led to `end`.
+    pub(crate) async fn order(&self, target: &str, more: Value, end: &str) -> Result<()> {
+        self.api.provision(&self.machine.spec().name, target, more).await?;
+        self.until(end, async |_| ()).await
     }
 
     fn config_drive(&self) -> Value {
@@ -286,24 +299,33 @@ impl Life<'_> {
         end: &str,
         watch: &(dyn Fn(Update) + Sync),
     ) -> Result<Option<Boot>> {
-        let name = &self.machine.spec().name;
-        let start = Instant::now();
         let (mut first_heard, mut boot, mut last) = (None, None, String::new());
-        loop {
-            let node = self.api.node(name).await?;
+        self.until(end, async |node: &Node| {
             let heard = node.last_heartbeat().map(str::to_owned);
             let before = first_heard.get_or_insert_with(|| heard.clone());
             if boot.is_none() && heard.is_some() && heard != *before {
                 boot = self.booted(phase).await;
             }
-            let update = self.update(phase, &node).await;
+            let update = self.update(phase, node).await;
             if update.state != last || update.bytes.is_some() {
                 last.clone_from(&update.state);
                 watch(update);
             }
+        })
+        .await?;
+        Ok(boot)
+    }
+
+    /// Looks at the node until it is in the provision state `end`, and shows each look to `see`; an error when it fails or
+    /// takes too long.
+    pub(crate) async fn until(&self, end: &str, mut see: impl AsyncFnMut(&Node)) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let node = self.api.node(&self.machine.spec().name).await?;
+            see(&node).await;
             let state = node.provision_state.as_deref().unwrap_or_default();
             if state == end && node.target_provision_state.is_none() {
-                return Ok(boot);
+                return Ok(());
             }
             // A failed verification leads back to where it came from, with an error.
             let fell_back =
@@ -337,7 +359,7 @@ impl Life<'_> {
     }
 
     /// Waits for the tenant's system on the machine's own console, and for the mark that its config drive carried.
-    async fn tenant(&self, console: &mut Console) -> Result<Vec<String>> {
+    pub(crate) async fn tenant(&self, console: &mut Console) -> Result<Vec<String>> {
         let waited = console.wait_for("LAB-OS-READY", TENANT_LIMIT).await?;
         let lines: Vec<String> = waited.lines.into_iter().filter(|line| line.contains("LAB-")).collect();
         for file in ["meta_data.json", "user_data"] {

@@ -16,11 +16,13 @@ mod diff;
 mod faults;
 mod figures;
 mod fleet;
+mod flows;
 mod image;
 mod kernel;
 mod life;
 mod machines;
 mod moment;
+mod platter;
 mod postgres;
 mod process;
 mod ramdisk;
@@ -67,6 +69,8 @@ enum Task {
     Crash(crash::CrashOptions),
     /// Deployments that must fail: each tells why, and leaves nothing on the disk that boots
     Faults(faults::FaultOptions),
+    /// Inspection, manual cleaning, rescue, rebuild, service and adoption of a virtual machine, each proved on the machine
+    Flows(flows::FlowOptions),
     /// How fast images are written, beside what the virtual machine can do at all; the service's memory
     Figures(figures::FigureOptions),
     /// Everything that must hold before a change goes in
@@ -117,6 +121,7 @@ fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
         Task::Drive(options) => demo::drive(dir, &options),
         Task::Crash(options) => crash::run(dir, &options),
         Task::Faults(options) => faults::run(dir, &options),
+        Task::Flows(options) => flows::run(dir, &options),
         Task::Figures(options) => figures::run(dir, &options),
         Task::Dev(options) => dev::run(dir, &options),
         Task::Ci(options) | Task::Test(options) => ci::check(dir, &options),

@@ -63,6 +63,11 @@ impl<'a> Printed<'a> {
         Ok(Self { machine, before: read(machine)?.len() })
     }
 
+    /// What it printed since the lab was made.
+    pub(crate) fn since_start(machine: Machine<'a>) -> Self {
+        Self { machine, before: 0 }
+    }
+
     /// The lines of this tree's agent.
     pub(crate) fn by_agent(&self) -> Result<Vec<String>> {
         let all = read(self.machine)?;

@@ -75,11 +75,21 @@ impl Memory {
 impl Service {
     /// Starts the service for the first time, with an empty store. Must run inside the lab's network.
     pub(crate) async fn start(lab: &Lab, parts: &Parts, options: ServiceOptions) -> Result<Self> {
+        Self::start_with(lab, parts, options, "").await
+    }
+
+    /// The same, with `more` at the end of its configuration.
+    pub(crate) async fn start_with(
+        lab: &Lab,
+        parts: &Parts,
+        options: ServiceOptions,
+        more: &str,
+    ) -> Result<Self> {
         let ServiceOptions { protocol, keep } = options;
         let folder = lab.folder().join("service");
         fs::create_dir_all(&folder)?;
         let config = folder.join("wrought.toml");
-        fs::write(&config, configuration(&folder, &parts.ramdisk, protocol))?;
+        fs::write(&config, configuration(&folder, &parts.ramdisk, protocol) + more)?;
         let (output, log) = (folder.join("output"), folder.join("log"));
         let written = File::create(&output)?;
         let mut first_lines = Console::from_start(&output)?;
