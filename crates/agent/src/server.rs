@@ -35,12 +35,16 @@ type Answer = (StatusCode, Value);
 pub async fn serve(agent: Arc<Agent>, listener: TcpListener, tls: Option<Arc<ServerConfig>>) {
     let acceptor = tls.map(TlsAcceptor::from);
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    // One for all rounds: connections that keep coming must not put off the end.
+    let owner = agent.clone();
+    let closing = owner.machine.closing();
+    tokio::pin!(closing);
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         let (agent, acceptor) = (agent.clone(), acceptor.clone());
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = agent.machine.closing() => return,
+            () = &mut closing => return,
         };
         let socket = match accepted {
             Ok((socket, _)) => socket,

@@ -78,7 +78,7 @@ async fn trials(lab: &Lab, parts: &Parts, images: &Images) -> Result<()> {
     let trial =
         Trial { life: &life, name: "a download that is not the image", code: "E0304", words: "sha256" };
     trial.fail(&images.spoilt, spoil(&life, &images.spoilt_file)).await?;
-    let trial = Trial { life: &life, name: "a disk that vanishes", code: "E0304", words: "/dev/vda" };
+    let trial = Trial { life: &life, name: "a disk that vanishes", code: "E0304", words: "vda vanished" };
     trial.fail(&images.large, unplug(&life)).await?;
     let start = Instant::now();
     life.with_image(images.good.clone())

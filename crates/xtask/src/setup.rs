@@ -68,6 +68,9 @@ const WHEELS: &[&str] = &[
 /// A stock Keystone, against which tokens are tested: apart, since its dependencies are many.
 const KEYSTONE_WHEELS: &[&str] = &["keystone==30.0.0", "waitress==3.0.2"];
 
+/// A stock agent, against which our commands are tested: apart, as it is never run on this computer's hardware.
+const AGENT_WHEELS: &[&str] = &["ironic-python-agent==13.0.0"];
+
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -76,7 +79,8 @@ pub(crate) fn ensure(lab: &LabDir) -> Result<()> {
     let all: Vec<&str> = QEMU.iter().chain(PACKAGES).copied().collect();
     ensure_packages(&all)?;
     ensure_venv(&lab.venv(), WHEELS)?;
-    ensure_venv(&lab.root().join("keystone-venv"), KEYSTONE_WHEELS)
+    ensure_venv(&lab.root().join("keystone-venv"), KEYSTONE_WHEELS)?;
+    ensure_venv(&lab.root().join("ipa-venv"), AGENT_WHEELS)
 }
 
 /// Installs those Debian packages that are missing.
