@@ -63,5 +63,6 @@ async fn rabbitmq() {
         server.serve().await;
     })
     .await;
+    notified::as_oslo_messaging_reads_them(&server).await;
     notified::all(&mut server).await;
 }

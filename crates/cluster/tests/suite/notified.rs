@@ -1,11 +1,13 @@
 //! Notifications, read back from a real broker as oslo.messaging's readers get them.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cluster::bus::Broker;
 use cluster::{Destination, Notifier};
 use db::Db;
 use futures_util::StreamExt as _;
+use hostcmd::Command;
 use lapin::options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties, Consumer, ExchangeKind};
@@ -131,6 +133,49 @@ pub(crate) async fn all(server: &mut TempRabbit) {
     assert_eq!(names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["away", "back"]);
     next.stop().await;
     site.db.close().await;
+}
+
+/// oslo.messaging itself understands them.
+pub(crate) async fn as_oslo_messaging_reads_them(server: &TempRabbit) {
+    let site = Site::embedded().await;
+    let broker = Broker::new(&server.url(), None, "notifications").unwrap();
+    let destination = Destination { exchange: "oslo".to_owned(), durable: false, ..destination("here") };
+    let notifier = Notifier::start(site.db.clone(), broker, destination);
+    let url = server.url().expose().replace("amqp://", "rabbit://").replace("/%2f", "/");
+    let reader = Command::new(python())
+        .args(["-c", include_str!("oslo_reader.py"), "oslo", "two", "3"])
+        .stdin(url.into_bytes());
+    let reading = tokio::spawn(async move { reader.output(LONG).await.unwrap() });
+    let mut count = 0;
+    while !reading.is_finished() {
+        create(&site.db, &format!("n{count}")).await;
+        count += 1;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let output = reading.await.unwrap();
+    let lines: Vec<Value> =
+        output.stdout_text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3, "{}", output.stderr_text());
+    for line in &lines {
+        assert_eq!(line["publisher_id"], "ironic-api.here");
+        assert_eq!(line["event_type"], "baremetal.node.create.end");
+        assert_eq!(line["priority"], "info");
+        assert_eq!(line["payload"]["ironic_object.data"]["driver"], "fake-hardware");
+    }
+    notifier.stop().await;
+    site.db.close().await;
+}
+
+/// Python with oslo.messaging, which the lab has for Keystone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the lab is, is said by the environment; only tests ask here"
+)]
+fn python() -> PathBuf {
+    let lab = std::env::var("WROUGHT_LAB").unwrap_or_else(|_| "/var/tmp/wrought-lab".to_owned());
+    let path = Path::new(&lab).join("keystone-venv/bin/python");
+    assert!(path.exists(), "{} is missing: run `cargo xtask setup`", path.display());
+    path
 }
 
 /// Waits until somebody publishes.

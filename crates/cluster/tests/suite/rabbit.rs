@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 const SHORT: Duration = Duration::from_mins(1);
 const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
-const PASSWORD: &str = "a:pass/word";
+const PASSWORD: &str = "a:pass%word";
 /// The password as addresses have it.
-const PASSWORD_WRITTEN: &str = "a%3Apass%2Fword";
+const PASSWORD_WRITTEN: &str = "a%3Apass%25word";
 
 pub(crate) struct TempRabbit {
     dir: TempDir,
