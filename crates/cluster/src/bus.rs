@@ -25,7 +25,7 @@ pub use store::StoreBus;
 /// Questions that a conductor works on at once. Most wait for a BMC or the store.
 const AT_ONCE: usize = 256;
 /// How long a stop waits for answers that are under way.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Carries questions to conductors, and takes them.
 pub trait Bus: fmt::Debug + Send + Sync + 'static {

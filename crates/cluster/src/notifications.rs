@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::bus::Broker;
 use crate::bus::broker::{Session, confirming};
+use crate::bus::{Broker, STOP_LIMIT};
 use oslo::Sender;
 
 /// Under which name the store keeps how far it came.
@@ -72,7 +72,9 @@ impl Notifier {
     /// Ends; another process may go on at once.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.tasks.wait().await;
+        if tokio::time::timeout(STOP_LIMIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("the last notifications may be published a second time after the next start");
+        }
     }
 }
 

@@ -121,7 +121,8 @@ impl Bus for RabbitBus {
         Box::pin(async {
             self.stop.cancel();
             self.tasks.close();
-            self.tasks.wait().await;
+            // A broker that says nothing any more keeps nobody from ending.
+            let _ = tokio::time::timeout(STOP_LIMIT, self.tasks.wait()).await;
         })
     }
 }

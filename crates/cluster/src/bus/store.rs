@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::pending::Pending;
-use super::{Answers, Bus, BusError, Desk, Question, Serving};
+use super::{Answers, Bus, BusError, Desk, Question, STOP_LIMIT, Serving};
 
 /// How long a wake-up that was lost goes unnoticed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -89,7 +89,7 @@ impl Bus for StoreBus {
         Box::pin(async {
             self.stop.cancel();
             self.tasks.close();
-            self.tasks.wait().await;
+            let _ = tokio::time::timeout(STOP_LIMIT, self.tasks.wait()).await;
             self.pending.fail_all(&BusError::Lost);
         })
     }
