@@ -6,6 +6,7 @@
 #[path = "../tests/suite/rabbit.rs"]
 mod rabbit;
 #[path = "../../db/tests/suite/server.rs"]
+#[expect(dead_code, reason = "the tests of other crates use more of it")]
 mod server;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for people to read")]
 
 #[path = "../tests/suite/server.rs"]
+#[expect(dead_code, reason = "the tests of other crates use more of it")]
 mod server;
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod identity;
 mod inspection;
+mod messaging;
 mod power;
 mod reference;
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 pub use identity::{Keystone, Policy};
 pub use inspection::Inspection;
+pub use messaging::Messaging;
 pub use reference::{FIELDS, Field, reference_page, sample};
 
 /// The service's configuration.
@@ -43,6 +45,8 @@ pub struct Config {
     pub deploy: Deploy,
     /// How long events are kept.
     pub events: Events,
+    /// The message bus of a cloud.
+    pub messaging: Messaging,
     /// What is made of what ramdisks report.
     pub inspection: Inspection,
 }
@@ -61,6 +65,7 @@ impl Default for Config {
             netboot: None,
             deploy: Deploy::default(),
             events: Events::default(),
+            messaging: Messaging::default(),
             inspection: Inspection::default(),
         }
     }
@@ -441,6 +446,7 @@ impl Config {
         if !(1..=87_600).contains(&self.events.keep_hours) || self.events.keep_count < 100 {
             return wrong("[events] keep_hours is 1 to 87600, keep_count at least 100.");
         }
+        self.messaging.check().map_err(ConfigError::Contradiction)?;
         if !(1..=3600).contains(&self.deploy.image_silence) {
             return wrong("[deploy] image_silence is 1 to 3600 seconds.");
         }

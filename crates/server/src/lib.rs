@@ -10,6 +10,7 @@ mod explain;
 mod file_source;
 mod identity;
 mod logging;
+mod messaging;
 mod observe;
 mod reach;
 mod roles;

@@ -1,25 +1,27 @@
-//! How this process reaches conductors: its own one directly, those of other hosts over a message bus.
+//! How this process reaches conductors: its own one directly, those of other hosts over a message bus; and others who want
+//! to be told.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cluster::bus::{Bus, Serving, StoreBus};
-use cluster::{Answering, Members, Router, Watch};
+use cluster::bus::{Bus, Serving};
+use cluster::{Answering, Members, Notifier, Router, Watch};
 use conductor_api::Conductors;
-use db::{DatabaseUrl, Db};
+use db::Db;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::site;
 use crate::working::Working;
+use crate::{messaging, site};
 
-/// The conductors of the site.
+/// The conductors of the site, and who is told of what happens.
 pub(crate) struct Reach {
     router: Arc<Router>,
     own_host: Option<String>,
     bus: Option<Arc<dyn Bus>>,
     serving: Option<Serving>,
+    notifier: Option<Notifier>,
 }
 
 impl Reach {
@@ -37,8 +39,9 @@ impl Reach {
                 .context("cannot read the conductors")?,
         };
         let own_host = working.map(|_| site::hostname(config));
-        let bus = open_bus(config, db)?;
-        let mut router = Router::new(db.clone(), members);
+        let bus = messaging::bus(config, db)?;
+        let patience = Duration::from_secs(config.messaging.request_timeout);
+        let mut router = Router::new(db.clone(), members).with_patience(patience);
         if let (Some(working), Some(host)) = (working, &own_host) {
             router = router.with_conductor(host, Arc::clone(&working.conductor) as _);
         }
@@ -53,7 +56,8 @@ impl Reach {
             }
             _ => None,
         };
-        Ok(Self { router: Arc::new(router), own_host, bus, serving })
+        let notifier = messaging::notifier(config, db)?;
+        Ok(Self { router: Arc::new(router), own_host, bus, serving, notifier })
     }
 
     /// All of them, as the API asks them.
@@ -66,13 +70,16 @@ impl Reach {
         self.own_host.clone()
     }
 
-    /// Takes no more questions, and closes the bus.
+    /// Takes no more questions, closes the bus, and tells others no more.
     pub(crate) async fn close(self) {
         if let Some(serving) = self.serving {
             serving.stop().await;
         }
         if let Some(bus) = self.bus {
             bus.close().await;
+        }
+        if let Some(notifier) = self.notifier {
+            notifier.stop().await;
         }
     }
 }
@@ -82,13 +89,4 @@ fn watch(config: &Config) -> Watch {
         every: Duration::from_secs(config.conductor.sign_of_life),
         lease: Duration::from_secs(config.conductor.lease),
     }
-}
-
-/// The way to other hosts: the store where it is a server's. A store in a file has no other hosts.
-fn open_bus(config: &Config, db: &Db) -> anyhow::Result<Option<Arc<dyn Bus>>> {
-    let url: DatabaseUrl = config.database_url().parse().context("[database] url")?;
-    Ok(match url {
-        DatabaseUrl::Sqlite { .. } => None,
-        DatabaseUrl::Postgres(_) => Some(Arc::new(StoreBus::open(db.clone())) as _),
-    })
 }

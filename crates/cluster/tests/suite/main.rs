@@ -9,6 +9,7 @@ mod rabbit;
 mod requests;
 mod routes;
 #[path = "../../../db/tests/suite/server.rs"]
+#[expect(dead_code, reason = "the tests of other crates use more of it")]
 mod server;
 mod site;
 

@@ -19,6 +19,7 @@ mod ports;
 mod postgres_only;
 mod power;
 mod resources;
+#[expect(dead_code, reason = "the tests of other crates use more of it")]
 mod server;
 mod sqlite_only;
 mod traces;

@@ -1,8 +1,6 @@
 //! A PostgreSQL server of the test's own: Debian's binaries, a temporary directory, a Unix socket, no network. The suites of
 //! other crates have it, too.
 
-#![allow(dead_code, reason = "no suite needs all of it")]
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
