@@ -27,14 +27,27 @@ pub fn write_links(out: &mut Writer, base: &str, path: &[&str]) {
 pub(crate) fn write_object_links(
     out: &mut Writer,
     cx: &Context<'_>,
-    collection: &str,
+    collection: &'static str,
     uuid: Uuid,
-    below: Option<&str>,
+    below: Option<&'static str>,
 ) {
     let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
     let uuid: &str = uuid.as_hyphenated().encode_lower(&mut buffer);
-    match below {
-        Some(below) => write_links(out, cx.base, &[collection, uuid, below]),
-        None => write_links(out, cx.base, &[collection, uuid]),
+    // As `write_links`; lists are full of these, and nothing in them but the base may need escapes.
+    for (start, version, end) in [
+        ("[{\"href\":\"", "/v1/", "\",\"rel\":\"self\"}"),
+        (",{\"href\":\"", "/", "\",\"rel\":\"bookmark\"}]"),
+    ] {
+        out.raw(start);
+        out.escaped(cx.base);
+        out.raw(version);
+        out.raw(collection);
+        out.raw("/");
+        out.raw(uuid);
+        if let Some(below) = below {
+            out.raw("/");
+            out.raw(below);
+        }
+        out.raw(end);
     }
 }

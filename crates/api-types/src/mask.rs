@@ -54,14 +54,17 @@ fn is_telling(quoted: &str, depth: u32, also: &[&str]) -> bool {
 
 /// Whether a telling word stands at the beginning of `text`, in any case: a key that has one in it has a secret value.
 fn has_telling_word(text: &[u8]) -> bool {
-    // By their first letter, which is nearly always none of these.
-    let words: &[&str] = match text[0].to_ascii_lowercase() {
-        b'a' => &["admin_pass", "adminpass"],
-        b'e' => &["encrypted_key"],
-        b'n' => &["new_pass"],
-        b'p' => &["password", "passwd", "pswd", "passphrase", "private_key"],
-        b's' => &["secret"],
-        b't' => &["token"],
+    let [first, second, ..] = text else { return false };
+    // By their first two letters, which are nearly always others.
+    let words: &[&str] = match (first | 0x20, second | 0x20) {
+        (b'a', b'd') => &["admin_pass", "adminpass"],
+        (b'e', b'n') => &["encrypted_key"],
+        (b'n', b'e') => &["new_pass"],
+        (b'p', b'a') => &["password", "passwd", "passphrase"],
+        (b'p', b'r') => &["private_key"],
+        (b'p', b's') => &["pswd"],
+        (b's', b'e') => &["secret"],
+        (b't', b'o') => &["token"],
         _ => return false,
     };
     let starts =

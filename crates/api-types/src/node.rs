@@ -356,7 +356,7 @@ pub(crate) const FIELDS: &[Row] =
         Row::new("volume", Json::Links.only(), 32, "links", |n, c, w| links(n, c, w, Some("volume"))),
     ];
 
-fn links(node: &Node, cx: &Context<'_>, out: &mut Writer, below: Option<&str>) {
+fn links(node: &Node, cx: &Context<'_>, out: &mut Writer, below: Option<&'static str>) {
     write_object_links(out, cx, "nodes", node.uuid.as_uuid(), below);
 }
 

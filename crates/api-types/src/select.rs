@@ -17,13 +17,20 @@ pub enum Shape {
 
 /// The fields that a reply shows.
 #[derive(Debug)]
-pub struct Selection<T: 'static>(Vec<&'static Field<T>>);
+pub struct Selection<T: 'static> {
+    fields: Vec<&'static Field<T>>,
+    /// The keys of all fields one after the other, as they are written: `,"name":`.
+    keys: String,
+}
+
+/// What a key has beside its name.
+const AROUND: usize = r#","":"#.len();
 
 impl<T> Selection<T> {
     /// Resolves `shape` for `version`. Unknown names are [`BodyError::Invalid`], newer ones [`BodyError::TooNew`].
     pub fn new(resource: &Resource<T>, shape: &Shape, version: Version) -> Result<Self, BodyError> {
         let shown = resource.fields.iter().filter(|field| field.is_shown(version));
-        Ok(Self(match shape {
+        let fields: Vec<&'static Field<T>> = match shape {
             Shape::Full => shown.collect(),
             Shape::Short => shown.filter(|field| field.short).collect(),
             Shape::Named(names) => {
@@ -34,20 +41,31 @@ impl<T> Selection<T> {
                     .filter(|field| field.name == "links" || names.iter().any(|name| name == field.name))
                     .collect()
             }
-        }))
+        };
+        let mut keys = String::with_capacity(fields.iter().map(|field| field.name.len() + AROUND).sum());
+        for field in &fields {
+            keys.push_str(",\"");
+            keys.push_str(field.name);
+            keys.push_str("\":");
+        }
+        Ok(Self { fields, keys })
     }
 
     /// Whether `name` is shown.
     pub fn shows(&self, name: &str) -> bool {
-        self.0.iter().any(|field| field.name == name)
+        self.fields.iter().any(|field| field.name == name)
     }
 
     /// Writes `item` as an object.
     pub fn write(&self, item: &T, cx: &Context<'_>, out: &mut Writer) {
         out.raw("{");
-        for (index, field) in self.0.iter().enumerate() {
-            out.key(index == 0, field.name);
+        // No comma stands before the first.
+        let (mut from, mut to) = (1, 0);
+        for field in &self.fields {
+            to += field.name.len() + AROUND;
+            out.raw(self.keys.get(from..to).unwrap_or_default());
             (field.write)(item, cx, out);
+            from = to;
         }
         out.raw("}");
     }

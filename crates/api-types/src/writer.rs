@@ -26,11 +26,13 @@ impl Writer {
     }
 
     /// Text that is JSON already.
+    #[inline]
     pub fn raw(&mut self, json: &str) {
         self.0.extend_from_slice(json.as_bytes());
     }
 
     /// The key of a member of an object; a comma comes before all but the first.
+    #[inline]
     pub fn key(&mut self, first: bool, name: &'static str) {
         self.raw(if first { "\"" } else { ",\"" });
         self.raw(name);
@@ -38,16 +40,19 @@ impl Writer {
     }
 
     /// `null`.
+    #[inline]
     pub fn null(&mut self) {
         self.raw("null");
     }
 
     /// A boolean.
+    #[inline]
     pub fn flag(&mut self, value: bool) {
         self.raw(if value { "true" } else { "false" });
     }
 
     /// A boolean or null.
+    #[inline]
     pub fn opt_flag(&mut self, value: Option<bool>) {
         match value {
             Some(value) => self.flag(value),
@@ -65,6 +70,7 @@ impl Writer {
     }
 
     /// A string, escaped.
+    #[inline]
     pub fn text(&mut self, text: &str) {
         self.raw("\"");
         self.escaped(text);
@@ -72,6 +78,7 @@ impl Writer {
     }
 
     /// A string or null.
+    #[inline]
     pub fn opt_text(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.text(text),
@@ -152,11 +159,13 @@ impl Writer {
     }
 
     /// The inside of a string: runs of plain bytes are copied whole.
+    #[inline]
     pub(crate) fn escaped(&mut self, text: &str) {
         let bytes = text.as_bytes();
-        if is_plain(bytes) {
-            return self.raw(text);
-        }
+        if is_plain(bytes) { self.raw(text) } else { self.escaped_slowly(bytes) }
+    }
+
+    fn escaped_slowly(&mut self, bytes: &[u8]) {
         let mut done = 0;
         for (index, byte) in bytes.iter().enumerate() {
             if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {

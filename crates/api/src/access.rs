@@ -75,8 +75,8 @@ pub(crate) const ALLOCATIONS: Listing = Listing {
 
 impl Request {
     /// Which objects of `kind` the rule allows the caller to use.
-    pub(crate) fn scope_of(&self, rule: &'static str, kind: Kind) -> Scope {
-        self.policy.scope(rule, &self.caller, kind)
+    pub(crate) fn scope_of(&self, rule: &'static str, kind: Kind) -> &Scope {
+        self.decisions.scope(rule, kind)
     }
 
     /// Whether `rule` allows the caller what it stands for, to `node` if it is about one.
@@ -122,7 +122,7 @@ impl Request {
     }
 
     /// The nodes, and with them what belongs to nodes, that the caller may read.
-    pub(crate) fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> &Scope {
         self.scope_of("baremetal:node:get", Kind::Node)
     }
 
@@ -132,7 +132,7 @@ impl Request {
         if self.scope_of(listing.all, listing.kind).admits(None, None) {
             return Ok(Scope::All);
         }
-        let own = self.caller.project.as_ref().filter(|own| project.is_none_or(|asked| asked == *own));
+        let own = self.caller().project.as_ref().filter(|own| project.is_none_or(|asked| asked == *own));
         let own = own.ok_or_else(|| denied(listing.all))?;
         if !self.scope_of(listing.own, listing.kind).admits(None, None) {
             return Err(denied(listing.own));
@@ -141,17 +141,22 @@ impl Request {
             Kind::Node => Scope::project(own),
             Kind::Allocation | Kind::Runbook => Scope::Has(Stake::Owner, own.clone()),
         };
-        Ok(listing.read.iter().map(|rule| self.scope_of(rule, listing.kind)).fold(owned, Scope::and))
+        let read = listing.read.iter().map(|rule| self.scope_of(rule, listing.kind).clone());
+        Ok(read.fold(owned, Scope::and))
     }
 
     /// What of nodes the caller is shown.
-    pub(crate) fn shown(&self) -> Shown {
-        if self.caller.is_public {
+    pub(crate) fn shown(&self) -> &Shown {
+        self.shown.get_or_init(|| self.decide_shown())
+    }
+
+    fn decide_shown(&self) -> Shown {
+        if self.caller().is_public {
             // Agents need what they are sent, and have no account.
             return Shown::default();
         }
         let beyond = self.scope_of("baremetal:node:get:filter_threshold", Kind::Node);
-        let field = |rule| beyond.clone().or(self.scope_of(rule, Kind::Node));
+        let field = |rule| beyond.clone().or(self.scope_of(rule, Kind::Node).clone());
         Shown {
             driver_secrets: self.may("show_password", None),
             instance_secrets: self.may("show_instance_secrets", None),

@@ -1,6 +1,6 @@
 //! What every request passes: identity, version, route, deadline, and the headers of every answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use api_types::basic_auth_error;
@@ -121,9 +121,9 @@ async fn run(
     };
     let request = Request {
         row,
-        policy: state.policy.load_full(),
+        shown: OnceLock::new(),
+        decisions: state.policy.load().decisions(known.caller),
         state,
-        caller: known.caller,
         version: known.version,
         base: known.base,
         path: parts.uri.path().to_owned(),
@@ -191,9 +191,9 @@ async fn front(state: Arc<ApiState>, inner: Router, request: HttpRequest) -> Res
     if !is_lost {
         version_headers(headers, &negotiated, state.options.max_version);
     }
-    for name in REQUEST_ID_HEADERS {
-        if let Ok(value) = HeaderValue::try_from(&id) {
-            headers.insert(name, value);
+    if let Ok(value) = HeaderValue::try_from(id) {
+        for name in REQUEST_ID_HEADERS {
+            headers.insert(name, value.clone());
         }
     }
     response
@@ -245,6 +245,9 @@ async fn answer(
 
 /// Asks for `path` instead, with the same query.
 fn rewrite(request: &mut HttpRequest, path: &str) -> Result<(), ApiError> {
+    if request.uri().path() == path {
+        return Ok(());
+    }
     let target = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),

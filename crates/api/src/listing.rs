@@ -1,14 +1,17 @@
 //! A page of a list that is written while its rows are read: neither the rows nor what they mean is kept.
 
-use api_types::{Resource, Selection, Writer};
+use api_types::{Resource, Selection, Shape, Writer};
 
 use crate::error::ApiError;
 use crate::page::Page;
 use crate::reply::Reply;
 use crate::request::Request;
 
-/// Bytes that a list begins with; it grows.
-const ROOM: usize = 4096;
+/// Bytes of an item that is shown whole, as most nodes are, and of one that is not.
+const WHOLE: usize = 2560;
+const PART: usize = 512;
+/// Bytes that a list begins with at most; it grows.
+const MOST_ROOM: usize = 4 << 20;
 
 /// The page so far.
 pub(crate) struct Listing<T: 'static> {
@@ -29,7 +32,9 @@ impl<T> Listing<T> {
         page: Page,
     ) -> Result<Self, ApiError> {
         let selection = Selection::new(resource, &page.shape, request.version)?;
-        let mut out = Writer::with_capacity(ROOM);
+        // What is not written to is no memory yet; what has to grow is copied.
+        let item = if page.shape == Shape::Full { WHOLE } else { PART };
+        let mut out = Writer::with_capacity(page.limit.saturating_mul(item).min(MOST_ROOM));
         open(&mut out, key);
         Ok(Self { request, page, selection, out, shown: 0, passed: 0, last: None })
     }

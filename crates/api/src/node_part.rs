@@ -35,7 +35,7 @@ pub(crate) async fn node_of_body(request: &Request, body: &Map<String, Value>) -
 
 /// The node that an object belongs to, if the caller may see it.
 pub(crate) async fn node_of(request: &Request, uuid: NodeUuid) -> Result<Node, ApiError> {
-    let found = request.state.db.get_node(&NodeKey::Uuid(uuid), &request.scope()).await?;
+    let found = request.state.db.get_node(&NodeKey::Uuid(uuid), request.scope()).await?;
     found.ok_or_else(|| no_node(&uuid.to_string()))
 }
 

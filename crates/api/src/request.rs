@@ -1,14 +1,14 @@
 //! What a handler is given: the request, decoded, with who sent it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use api_types::{Context, Resource, Selection, Shape, Writer};
+use api_types::{Context, Resource, Selection, Shape, Shown, Writer};
 use bytes::Bytes;
 use db::NodeKey;
 use http::StatusCode;
 use microversion::{Version, since};
 use model::{Node, NodeUuid, Timestamp, validate_logical_name};
-use policy::{Caller, Policy};
+use policy::{Caller, Decisions};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -26,10 +26,10 @@ pub(crate) struct Request {
     pub(crate) row: &'static Route,
     /// What handlers work with.
     pub(crate) state: Arc<ApiState>,
-    /// The rules in force when it came.
-    pub(crate) policy: Arc<Policy>,
-    /// Who sent it.
-    pub(crate) caller: Caller,
+    /// What the rules in force when it came allow who sent it.
+    pub(crate) decisions: Arc<Decisions>,
+    /// What of nodes these show: made once.
+    pub(crate) shown: OnceLock<Shown>,
     /// The version it asks for.
     pub(crate) version: Version,
     /// Start of links.
@@ -49,6 +49,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Who sent it.
+    pub(crate) fn caller(&self) -> &Caller {
+        self.decisions.caller()
+    }
+
     /// The part `name` of the path.
     pub(crate) fn param(&self, name: &str) -> &str {
         self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
@@ -104,7 +109,7 @@ impl Request {
     /// The node that `ident` names, by UUID or (from 1.5) by name, if the caller may see it.
     pub(crate) async fn find_node(&self, ident: &str) -> Result<Node, ApiError> {
         let key = node_key(ident, self.version)?;
-        let found = self.state.db.get_node(&key, &self.scope()).await?;
+        let found = self.state.db.get_node(&key, self.scope()).await?;
         let node = found.ok_or_else(|| no_node(ident))?;
         // Lines of the log that belong to the request say so.
         tracing::Span::current().record("node", tracing::field::display(node.uuid));
@@ -152,7 +157,7 @@ impl Request {
             version: self.version,
             now,
             reveal,
-            shown: &self.shown(),
+            shown: self.shown(),
             conductor_of: &|node| self.state.conductors.conductor_of(node),
             alive_since: Timestamp::from_micros(now.as_micros().saturating_sub(timeout)),
         })

@@ -103,6 +103,16 @@ impl<'r> Cells<'r> {
         self.next += 1;
         self.row.take(self.next - 1)
     }
+
+    /// The next value, text or nothing, where it is.
+    pub(crate) fn text(&mut self) -> Result<Option<&'r str>, DbError> {
+        self.next += 1;
+        match self.row.cell(self.next - 1)? {
+            Cell::Text(text) => Ok(Some(text)),
+            Cell::Null => Ok(None),
+            Cell::Int(_) => Err(DbError::Malformed { column: self.row.column(self.next - 1) }),
+        }
+    }
 }
 
 /// A database, or a transaction on it, for the length of one operation.

@@ -5,7 +5,6 @@
 
 mod text;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,27 +46,43 @@ struct Series<T> {
     name: &'static str,
     help: &'static str,
     labels: &'static [&'static str],
-    known: Mutex<BTreeMap<Vec<String>, Arc<T>>>,
+    /// In the order of the label values, which are compared without being copied.
+    known: Mutex<Vec<(Vec<String>, Arc<T>)>>,
 }
 
 impl<T: Default> Series<T> {
     const fn new(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
-        Self { name, help, labels, known: Mutex::new(BTreeMap::new()) }
+        Self { name, help, labels, known: Mutex::new(Vec::new()) }
     }
 
     fn of(&self, values: &[&str]) -> Arc<T> {
         debug_assert_eq!(values.len(), self.labels.len(), "{}", self.name);
-        let mut key: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_SERIES && !known.contains_key(&key) {
-            key.fill(OTHER.to_owned());
+        let place = |known: &[(Vec<String>, Arc<T>)], values: &[&str]| {
+            known.binary_search_by(|(key, _)| key.iter().map(String::as_str).cmp(values.iter().copied()))
+        };
+        let mut found = place(&known, values);
+        let others;
+        let mut values = values;
+        if found.is_err() && known.len() >= MOST_SERIES {
+            others = vec![OTHER; values.len()];
+            values = &others;
+            found = place(&known, values);
         }
-        Arc::clone(known.entry(key).or_default())
+        match found {
+            Ok(index) => Arc::clone(&known[index].1),
+            Err(index) => {
+                let series = Arc::<T>::default();
+                let key = values.iter().map(|value| (*value).to_owned()).collect();
+                known.insert(index, (key, Arc::clone(&series)));
+                series
+            }
+        }
     }
 
     fn all(&self) -> Vec<(Vec<String>, Arc<T>)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().map(|(key, value)| (key.clone(), Arc::clone(value))).collect()
+        known.clone()
     }
 }
 

@@ -10,9 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// A JSON object as its text.
-#[derive(Clone, PartialEq, Eq)]
-pub struct JsonObject(Box<str>);
+/// A JSON object as its text. The empty one, which most of a node's are, takes no memory of its own.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct JsonObject(Option<Box<str>>);
+
+/// The empty object.
+const EMPTY: &str = "{}";
 
 /// The text is not a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,27 +26,27 @@ impl JsonObject {
     /// Checks that `text` is one JSON object and keeps it.
     pub fn parse(text: &str) -> Result<Self, NotAnObject> {
         let _: Map<String, Value> = serde_json::from_str(text).map_err(|_| NotAnObject)?;
-        Ok(Self(text.into()))
+        Ok(Self::from_stored(text))
     }
 
     /// Wraps text that was checked when it was stored.
-    pub fn from_stored(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
+    pub fn from_stored(text: &str) -> Self {
+        Self((text != EMPTY).then(|| text.into()))
     }
 
     /// The JSON text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or(EMPTY)
     }
 
     /// Whether the object has no member.
     pub fn is_empty(&self) -> bool {
-        &*self.0 == "{}" || self.to_map().is_empty()
+        self.0.is_none() || self.to_map().is_empty()
     }
 
     /// The members, parsed.
     pub fn to_map(&self) -> Map<String, Value> {
-        serde_json::from_str(&self.0).unwrap_or_default()
+        self.0.as_deref().map(|text| serde_json::from_str(text).unwrap_or_default()).unwrap_or_default()
     }
 
     /// The member `key`, parsed.
@@ -77,28 +80,22 @@ impl JsonObject {
     }
 }
 
-impl Default for JsonObject {
-    fn default() -> Self {
-        Self("{}".into())
-    }
-}
-
 impl From<Map<String, Value>> for JsonObject {
     fn from(map: Map<String, Value>) -> Self {
-        Self(Value::Object(map).to_string().into())
+        Self((!map.is_empty()).then(|| Value::Object(map).to_string().into()))
     }
 }
 
 /// Shows how much there is, never what: such objects hold passwords.
 impl fmt::Debug for JsonObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JsonObject({} bytes)", self.0.len())
+        write!(f, "JsonObject({} bytes)", self.as_str().len())
     }
 }
 
 impl Serialize for JsonObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        let raw: &RawValue = serde_json::from_str(self.as_str()).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)
     }
 }

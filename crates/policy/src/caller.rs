@@ -3,7 +3,7 @@
 use crate::TokenScope;
 
 /// Who sent a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
     /// The user's name or identifier.
     pub user: Option<String>,
@@ -30,7 +30,7 @@ pub struct Caller {
 }
 
 /// A service that passes a request on for a user.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ServiceCaller {
     /// Its user.
     pub user: Option<String>,

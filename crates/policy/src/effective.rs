@@ -1,10 +1,12 @@
 //! The rules in force: the table with an operator's file put over it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use model::Scope;
 
 use crate::Caller;
+use crate::decisions::{Decisions, Known};
 use crate::expression::Expression;
 use crate::file::{self, Given};
 use crate::parse::{self, CheckError};
@@ -19,6 +21,11 @@ pub enum Kind {
     Allocation,
     /// A runbook.
     Runbook,
+}
+
+impl Kind {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 3;
 }
 
 /// What rules depend on beside the caller.
@@ -113,9 +120,17 @@ fn meant(nearest: Option<&str>) -> String {
 }
 
 /// The rules in force.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Policy {
-    rules: BTreeMap<String, Rule>,
+    rules: Arc<Rules>,
+    known: Known,
+}
+
+/// The rules by number, in the order of their names.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    rules: Vec<Rule>,
+    numbers: HashMap<String, usize>,
     settings: Settings,
 }
 
@@ -132,7 +147,7 @@ impl Policy {
     /// The table alone.
     pub fn defaults(settings: Settings) -> Self {
         // The table is right: a test reads every row. Were it not, there would be no rules, and nobody could do anything.
-        Self::load("", settings.clone()).unwrap_or(Self { rules: BTreeMap::new(), settings })
+        Self::load("", settings.clone()).unwrap_or_else(|_| Self::new(BTreeMap::new(), settings))
     }
 
     /// The table with the rules of a file put over it.
@@ -157,16 +172,24 @@ impl Policy {
         for (rule, expression) in rules.values_mut().zip(resolved) {
             rule.expression = expression;
         }
-        Ok(Self { rules, settings })
+        Ok(Self::new(rules, settings))
+    }
+
+    fn new(rules: BTreeMap<String, Rule>, settings: Settings) -> Self {
+        let numbers = rules.keys().cloned().enumerate().map(|(number, name)| (name, number)).collect();
+        let rules = Rules { rules: rules.into_values().collect(), numbers, settings };
+        Self { rules: Arc::new(rules), known: Known::default() }
+    }
+
+    /// What the rules allow `caller`: decided once for all that it asks while these rules are in force.
+    pub fn decisions(&self, caller: Caller) -> Arc<Decisions> {
+        self.known.of(caller, &self.rules)
     }
 
     /// Which objects of `kind` the rule allows `caller` to use. A rule that is not there allows nothing.
     pub fn scope(&self, rule: &str, caller: &Caller, kind: Kind) -> Scope {
-        match self.rules.get(rule) {
-            Some(rule) if rule.scopes.is_empty() || rule.scopes.contains(&caller.scope()) => {
-                rule.expression.scope(caller, &self.settings, kind)
-            }
-            Some(_) => Scope::Nothing,
+        match self.rules.index(rule) {
+            Some(index) => self.rules.decide(index, caller, kind),
             None => {
                 debug_assert!(false, "there is no rule {rule}");
                 Scope::Nothing
@@ -181,12 +204,36 @@ impl Policy {
 
     /// All rules, by name.
     pub fn rules(&self) -> impl Iterator<Item = Effective> {
-        self.rules.iter().map(|(name, rule)| Effective {
+        let mut names: Vec<(&String, &usize)> = self.rules.numbers.iter().collect();
+        names.sort_unstable();
+        names.into_iter().zip(&self.rules.rules).map(|((name, _), rule)| Effective {
             name: name.clone(),
             check: rule.check.clone(),
             origin: rule.origin,
             row: rule.row,
         })
+    }
+}
+
+impl Rules {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// The number of the rule of this name.
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
+        self.numbers.get(name).copied()
+    }
+
+    /// What the rule of this number allows.
+    pub(crate) fn decide(&self, index: usize, caller: &Caller, kind: Kind) -> Scope {
+        match self.rules.get(index) {
+            Some(rule) if rule.scopes.is_empty() || rule.scopes.contains(&caller.scope()) => {
+                rule.expression.scope(caller, &self.settings, kind)
+            }
+            _ => Scope::Nothing,
+        }
     }
 }
 

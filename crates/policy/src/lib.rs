@@ -6,6 +6,7 @@
 //! decisions out.
 
 mod caller;
+mod decisions;
 mod effective;
 mod expression;
 mod file;
@@ -15,6 +16,7 @@ mod table;
 mod template;
 
 pub use caller::{Caller, ServiceCaller};
+pub use decisions::Decisions;
 pub use effective::{Effective, Kind, Origin, Policy, PolicyError, Settings};
 pub use parse::CheckError;
 pub use table::{Row, TABLE, TokenScope};

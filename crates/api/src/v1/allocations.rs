@@ -120,7 +120,7 @@ async fn find(request: &Request) -> Result<Allocation, ApiError> {
         Ident::Name(name) => AllocationKey::Name(name),
     };
     let visible_to = request.scope_of("baremetal:allocation:get", Kind::Allocation);
-    let found = request.state.db.get_allocation(&key, &visible_to).await?;
+    let found = request.state.db.get_allocation(&key, visible_to).await?;
     found.ok_or_else(|| missing("Allocation", ident))
 }
 
@@ -145,7 +145,7 @@ async fn name_candidates(request: &Request, body: &mut Map<String, Value>) -> Re
     let Some(idents) = idents else {
         return Err(Invalid::at("/candidate_nodes", "expected a list of strings").into());
     };
-    let found = request.state.db.nodes_called(idents.clone(), &request.scope()).await?;
+    let found = request.state.db.nodes_called(idents.clone(), request.scope()).await?;
     let known: std::collections::HashMap<String, String> = found
         .into_iter()
         .flat_map(|(uuid, name)| {
@@ -168,12 +168,12 @@ fn may_create(request: &Request) -> Result<bool, ApiError> {
 
 /// An allocation of somebody who acts for a project belongs to that project, unless the caller may choose.
 fn settle_owner(request: &Request, allocation: &mut Allocation, is_restricted: bool) -> Result<(), ApiError> {
-    let own = &request.caller.project;
+    let own = &request.caller().project;
     if is_restricted {
         allocation.owner.clone_from(own);
         return Ok(());
     }
-    let Some(own) = own.as_ref().filter(|_| !request.caller.system) else { return Ok(()) };
+    let Some(own) = own.as_ref().filter(|_| !request.caller().system) else { return Ok(()) };
     match &allocation.owner {
         None => allocation.owner = Some(own.clone()),
         Some(owner) if owner != own => request.authorise("baremetal:allocation:create_restricted", None)?,

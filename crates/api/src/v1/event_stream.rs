@@ -37,9 +37,14 @@ pub(crate) async fn stream(request: Request) -> Answer {
         ApiError::unavailable("Too many readers follow the events already, please retry later.")
     })?;
     let heartbeat: Duration = request.state.options.event_heartbeat;
-    let feed =
-        Feed::open(request.state.db.clone(), (query, request.shown()), heartbeat, request.stopping, slot)
-            .await?;
+    let feed = Feed::open(
+        request.state.db.clone(),
+        (query, request.shown().clone()),
+        heartbeat,
+        request.stopping,
+        slot,
+    )
+    .await?;
     Ok(Reply::events(Body::from_stream(feed.into_stream())))
 }
 

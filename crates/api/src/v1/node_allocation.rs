@@ -34,7 +34,7 @@ pub(crate) async fn delete(request: Request) -> Answer {
 async fn find(request: &Request, node: &Node) -> Result<Allocation, ApiError> {
     let key = AllocationKey::Node(node.uuid);
     let visible_to = request.scope_of("baremetal:allocation:get", Kind::Allocation);
-    let found = request.state.db.get_allocation(&key, &visible_to).await?;
+    let found = request.state.db.get_allocation(&key, visible_to).await?;
     found.ok_or_else(|| ApiError::not_found(format!("Allocation for node {} was not found.", node.uuid)))
 }
 

@@ -35,15 +35,15 @@ fn authorise(request: &Request, node: &mut Node) -> Result<(), ApiError> {
     if !own_only {
         return request.authorise("baremetal:node:create", None);
     }
-    if request.caller.system {
+    if request.caller().system {
         return Ok(());
     }
-    if node.owner.is_some() && node.owner != request.caller.project {
+    if node.owner.is_some() && node.owner != request.caller().project {
         let text =
             "Cannot create a node as a project scoped admin with an owner other than your own project.";
         return Err(ApiError::bad_request(text));
     }
-    node.owner.clone_from(&request.caller.project);
+    node.owner.clone_from(&request.caller().project);
     Ok(())
 }
 

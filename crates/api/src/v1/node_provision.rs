@@ -106,8 +106,8 @@ fn arguments(
     let disable_ramdisk = disable_ramdisk(request, verb, body.remove("disable_ramdisk"))?;
     let mut args = ProvisionArgs {
         disable_ramdisk,
-        user: request.caller.user.clone(),
-        project: request.caller.project.clone(),
+        user: request.caller().user.clone(),
+        project: request.caller().project.clone(),
         ..ProvisionArgs::default()
     };
     match verb {

@@ -70,7 +70,7 @@ async fn check_new_node(request: &Request, node: &Node, after: &Port) -> Result<
 }
 
 async fn node_of(request: &Request, uuid: NodeUuid) -> Result<Node, ApiError> {
-    let found = request.state.db.get_node(&NodeKey::Uuid(uuid), &request.scope()).await?;
+    let found = request.state.db.get_node(&NodeKey::Uuid(uuid), request.scope()).await?;
     found.ok_or_else(|| no_node(&uuid.to_string()))
 }
 

@@ -86,7 +86,7 @@ pub(super) async fn find_portgroup(request: &Request, ident: &str) -> Result<Por
         Ident::Uuid(uuid) => PortgroupKey::Uuid(PortgroupUuid::from_uuid(uuid)),
         Ident::Name(name) => PortgroupKey::Name(name),
     };
-    let found = request.state.db.get_portgroup(&key, &request.scope()).await?;
+    let found = request.state.db.get_portgroup(&key, request.scope()).await?;
     found.ok_or_else(|| missing("Portgroup", ident))
 }
 

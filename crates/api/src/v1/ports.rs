@@ -151,7 +151,7 @@ pub(super) async fn find_port(request: &Request, ident: &str) -> Result<Port, Ap
         Err(_) if !request.version.at_least(const { since("port-name") }) => return Err(missing()),
         Err(_) => PortKey::Name(ident.to_owned()),
     };
-    request.state.db.get_port(&key, &request.scope()).await?.ok_or_else(missing)
+    request.state.db.get_port(&key, request.scope()).await?.ok_or_else(missing)
 }
 
 /// `POST /v1/ports`

@@ -113,7 +113,7 @@ pub(super) async fn find_named(request: &Request, ident: &str) -> Result<Runbook
         Ident::Name(name) => RunbookKey::Name(name),
     };
     let visible_to = request.scope_of("baremetal:runbook:get", Kind::Runbook);
-    let found = request.state.db.get_runbook(&key, &visible_to).await?;
+    let found = request.state.db.get_runbook(&key, visible_to).await?;
     found.ok_or_else(|| ApiError::not_found(format!("Runbook {ident} could not be found.")))
 }
 
@@ -138,10 +138,10 @@ fn rules_of(patch: &Patch) -> Vec<&'static str> {
 
 /// Whose a new runbook is. Those who act for a project make what is the project's own, and nothing public.
 fn settle_owner(request: &Request, runbook: &mut Runbook, is_named: bool) -> Result<(), ApiError> {
-    if request.caller.system {
+    if request.caller().system {
         return Ok(());
     }
-    let own = &request.caller.project;
+    let own = &request.caller().project;
     if is_named && runbook.owner.is_some() && runbook.owner != *own {
         let text =
             "Cannot create a runbook as a project scoped admin with an owner other than your own project.";

@@ -50,7 +50,7 @@ pub(crate) async fn show(request: Request) -> Answer {
 async fn find(request: &Request) -> Result<VolumeConnector, ApiError> {
     let ident = request.param("uuid");
     let uuid = VolumeConnectorUuid::from_uuid(uuid_alone("Volume connector", ident)?);
-    let found = request.state.db.get_volume_connector(uuid, &request.scope()).await?;
+    let found = request.state.db.get_volume_connector(uuid, request.scope()).await?;
     found.ok_or_else(|| missing("Volume connector", ident))
 }
 

@@ -56,7 +56,7 @@ pub(crate) async fn show(request: Request) -> Answer {
 async fn find(request: &Request) -> Result<VolumeTarget, ApiError> {
     let ident = request.param("uuid");
     let uuid = VolumeTargetUuid::from_uuid(uuid_alone("Volume target", ident)?);
-    let found = request.state.db.get_volume_target(uuid, &request.scope()).await?;
+    let found = request.state.db.get_volume_target(uuid, request.scope()).await?;
     found.ok_or_else(|| missing("Volume target", ident))
 }
 

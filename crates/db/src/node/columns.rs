@@ -48,8 +48,8 @@ macro_rules! node_columns {
                 interfaces: {
                     let mut set = InterfaceSet::default();
                     $(
-                        if let Some(implementation) = cells.take::<Option<String>>()? {
-                            set.set(InterfaceKind::$kind, Some(implementation));
+                        if let Some(implementation) = cells.text()? {
+                            set.choose(InterfaceKind::$kind, implementation);
                         }
                     )*
                     set
@@ -107,7 +107,7 @@ fn decode_lease(cells: &mut Cells<'_>) -> Result<Option<Lease>, DbError> {
 }
 
 fn decode_traits(cells: &mut Cells<'_>) -> Result<Vec<Trait>, DbError> {
-    let Some(names) = cells.take::<Option<String>>()? else { return Ok(Vec::new()) };
+    let Some(names) = cells.text()? else { return Ok(Vec::new()) };
     let parse = |name| Trait::from_str(name).map_err(|_| DbError::Malformed { column: "traits".to_owned() });
     let mut traits = names.split(',').map(parse).collect::<Result<Vec<_>, _>>()?;
     // A few names are put in order faster here than by the store, which would sort for each node.

@@ -14,8 +14,9 @@ use crate::error::Cause;
 const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements kept per connection.
 const STATEMENTS: usize = 256;
-/// How much of the file is mapped into memory, in bytes.
-const MMAP: i64 = 256 * 1024 * 1024;
+/// Pages of the file that a connection keeps, in KiB. The system keeps the file, too: a page that is read anew is copied.
+/// (Were the file mapped, each of its pages would be resident once for every connection.)
+const CACHE: i64 = 2048;
 
 const OPEN_REMEDY: &str = "check that its directory exists and that this user may write there";
 
@@ -68,7 +69,7 @@ impl Connector {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", if self.full_sync { "FULL" } else { "NORMAL" })?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update(None, "mmap_size", MMAP)?;
+        connection.pragma_update(None, "cache_size", -CACHE)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         connection.pragma_update(None, "query_only", read)?;
         Ok(connection)
