@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::usage;
+use super::usage::{self, Memory};
 
 /// The version that requests ask for: the newest that the stock Ironic knows, too.
 const VERSION: &str = "1.95";
@@ -44,9 +44,9 @@ impl Target {
         Ok((own, own + others))
     }
 
-    /// Memory of the server's own process, in KiB.
-    pub(super) fn resident_kib(&self) -> Result<u64> {
-        usage::resident_kib(*self.trees.first().context("a target has a process")?)
+    /// Memory of the server's own process.
+    pub(super) fn memory(&self) -> Result<Memory> {
+        usage::memory(*self.trees.first().context("a target has a process")?)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Targets;
 use super::load::{self, Call, Target, Turn};
 use super::rows::{ROWS, Row};
+use super::usage::Memory;
 use crate::say;
 use anyhow::Result;
 use std::time::Duration;
@@ -54,16 +55,16 @@ pub(super) struct Line {
 #[derive(Debug, serde::Serialize)]
 pub(super) struct Measured {
     pub(super) lines: Vec<Line>,
-    pub(super) idle_kib: u64,
-    pub(super) walked_kib: u64,
-    pub(super) ironic_idle_kib: Option<u64>,
+    pub(super) idle: Memory,
+    pub(super) walked: Memory,
+    pub(super) ironic_idle: Option<Memory>,
 }
 
 /// Measures all rows that are wanted.
 pub(super) async fn all(targets: &Targets, plan: &Plan) -> Result<Measured> {
-    let idle_kib = targets.ours.resident_kib()?;
-    let ironic_idle_kib = targets.peer.as_ref().map(Target::resident_kib).transpose()?;
-    let walked_kib = while_walking(&targets.ours, plan).await?;
+    let idle = targets.ours.memory()?;
+    let ironic_idle = targets.peer.as_ref().map(Target::memory).transpose()?;
+    let walked = while_walking(&targets.ours, plan).await?;
     let mut lines = Vec::new();
     for row in ROWS {
         if plan.only.is_empty() || plan.only.iter().any(|part| row.name.contains(part.as_str())) {
@@ -71,7 +72,7 @@ pub(super) async fn all(targets: &Targets, plan: &Plan) -> Result<Measured> {
             lines.push(line(targets, plan, row).await?);
         }
     }
-    Ok(Measured { lines, idle_kib, walked_kib, ironic_idle_kib })
+    Ok(Measured { lines, idle, walked, ironic_idle })
 }
 
 async fn line(targets: &Targets, plan: &Plan, row: &Row) -> Result<Line> {
@@ -108,20 +109,20 @@ async fn line(targets: &Targets, plan: &Plan, row: &Row) -> Result<Line> {
 }
 
 /// The most memory that our service has while its nodes are walked.
-async fn while_walking(ours: &Target, plan: &Plan) -> Result<u64> {
+async fn while_walking(ours: &Target, plan: &Plan) -> Result<Memory> {
     say("memory while nodes are walked");
     let call = |_: u64| Call::walk("/v1/nodes/detail?limit=1000");
     let walking = load::turn(ours, WALKERS, plan.turn, &call);
     tokio::pin!(walking);
-    let mut most = 0;
+    let mut most = Memory::default();
     loop {
         let look = tokio::time::sleep(Duration::from_millis(20));
         tokio::select! {
             turn = &mut walking => {
                 turn?;
-                return Ok(most.max(ours.resident_kib()?));
+                return Ok(most.max(ours.memory()?));
             }
-            () = look => most = most.max(ours.resident_kib()?),
+            () = look => most = most.max(ours.memory()?),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::measure::{Figures, Line, Measured};
+use super::usage::Memory;
 use crate::demo::load_average;
 use std::fmt::Write as _;
 
@@ -40,15 +41,17 @@ impl<'m> Report<'m> {
         for line in &self.measured.lines {
             row(&mut text, line);
         }
-        let mib = |kib: u64| kib / 1024;
+        let shown = |memory: Memory| {
+            format!("{} MiB ({} MiB without pages of files)", memory.resident / 1024, memory.anonymous / 1024)
+        };
         let _ = write!(
             text,
-            "\nMemory: {} MiB idle, at most {} MiB while 8 clients walk all nodes in detail",
-            mib(self.measured.idle_kib),
-            mib(self.measured.walked_kib)
+            "\nMemory: {} idle, at most {} while 8 clients walk all nodes in detail",
+            shown(self.measured.idle),
+            shown(self.measured.walked)
         );
-        match self.measured.ironic_idle_kib {
-            Some(kib) => drop(write!(text, "; the stock Ironic {} MiB idle.", mib(kib))),
+        match self.measured.ironic_idle {
+            Some(memory) => drop(write!(text, "; the stock Ironic {} idle.", shown(memory))),
             None => text.push('.'),
         }
         text
@@ -105,9 +108,9 @@ mod tests {
         };
         let measured = Measured {
             lines: vec![line],
-            idle_kib: 20_480,
-            walked_kib: 40_960,
-            ironic_idle_kib: Some(298_000),
+            idle: Memory { resident: 20_480, anonymous: 5_120 },
+            walked: Memory { resident: 40_960, anonymous: 30_720 },
+            ironic_idle: Some(Memory { resident: 298_000, anonymous: 250_000 }),
         };
         let text = Report::new(300, Store::Sqlite, &measured).markdown();
         let cells =
@@ -115,6 +118,7 @@ mod tests {
         assert_eq!(cells("| |"), cells("| GET a node"));
         assert_eq!(cells("| ---"), cells("| GET a node"));
         assert!(text.contains("| 2.00x |") && text.contains("| 300x |"), "{text}");
-        assert!(text.contains("20 MiB idle, at most 40 MiB"), "{text}");
+        let memory = "20 MiB (5 MiB without pages of files) idle, at most 40 MiB (30 MiB without pages of files)";
+        assert!(text.contains(memory), "{text}");
     }
 }

@@ -35,13 +35,35 @@ pub(super) fn processor_time(root: u32) -> Result<Duration> {
     Ok(TICK * ticks)
 }
 
-/// Memory that the process has now, in KiB.
-pub(super) fn resident_kib(pid: u32) -> Result<u64> {
+/// Memory of a process, in KiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Memory {
+    /// All that is resident.
+    pub(super) resident: u64,
+    /// What of that is the process's own: no page of a file.
+    pub(super) anonymous: u64,
+}
+
+impl Memory {
+    /// The most of either.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            resident: self.resident.max(other.resident),
+            anonymous: self.anonymous.max(other.anonymous),
+        }
+    }
+}
+
+/// Memory that the process has now.
+pub(super) fn memory(pid: u32) -> Result<Memory> {
     let path = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
-    number.with_context(|| format!("{path} does not tell the memory"))
+    let kib = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
+        number.with_context(|| format!("{path} does not tell the memory ({name})"))
+    };
+    Ok(Memory { resident: kib("VmRSS:")?, anonymous: kib("RssAnon:")? })
 }
 
 struct Stat {
@@ -75,7 +97,8 @@ mod tests {
     #[test]
     fn this_process_has_used_something() {
         let own = std::process::id();
-        assert!(resident_kib(own).unwrap() > 100);
+        let memory = memory(own).unwrap();
+        assert!(memory.anonymous > 100 && memory.resident > memory.anonymous, "{memory:?}");
         assert!(processor_time(own).is_ok());
         assert!(processor_time(u32::MAX).is_err());
     }
