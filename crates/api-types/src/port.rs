@@ -14,7 +14,7 @@ pub const PORT: Resource<Port> = Resource { name: "port", collection: "ports", f
 type Row = Field<Port>;
 
 const FIELDS: &[Row] = &[
-    Row::new("address", Json::Mac.only(), 1, "required", |p, _, w| w.text(&p.address.to_string()))
+    Row::new("address", Json::Mac.only(), 1, "required", |p, _, w| w.mac(p.address))
         .writable(1, 1, |p, v, _| {
             p.address = address(&v)?;
             Ok(())

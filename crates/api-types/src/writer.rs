@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use model::{JsonObject, Timestamp};
+use model::{JsonObject, MacAddr, Timestamp};
 use uuid::Uuid;
 
 /// A buffer that JSON is written to.
@@ -110,6 +110,13 @@ impl Writer {
             Some(uuid) => self.uuid(uuid),
             None => self.null(),
         }
+    }
+
+    /// An Ethernet address as a string.
+    pub fn mac(&mut self, address: MacAddr) {
+        self.raw("\"");
+        self.raw(address.encode(&mut [0; MacAddr::LENGTH]));
+        self.raw("\"");
     }
 
     /// An object as it was stored.

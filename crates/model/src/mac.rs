@@ -31,12 +31,25 @@ impl MacAddr {
     }
 }
 
+impl MacAddr {
+    /// Characters of an address.
+    pub const LENGTH: usize = 17;
+
+    /// Writes the address, in lower case and with colons, into `buffer`: lists are full of them.
+    pub fn encode(self, buffer: &mut [u8; Self::LENGTH]) -> &str {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for (place, octet) in buffer.chunks_mut(3).zip(self.0) {
+            let digits = [DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)], b':'];
+            place.copy_from_slice(&digits[..place.len()]);
+        }
+        // Digits and colons are UTF-8.
+        std::str::from_utf8(buffer).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, octet) in self.0.iter().enumerate() {
-            write!(f, "{}{octet:02x}", if index == 0 { "" } else { ":" })?;
-        }
-        Ok(())
+        f.write_str(self.encode(&mut [0; Self::LENGTH]))
     }
 }
 
@@ -51,16 +64,17 @@ impl FromStr for MacAddr {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidMac(text.chars().take(64).collect());
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let mut octets = [0; 6];
-        let mut parts = text.split(':');
-        for octet in &mut octets {
-            let part = parts.next().ok_or_else(invalid)?;
-            if part.len() != 2 || !part.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(invalid());
-            }
-            *octet = u8::from_str_radix(part, 16).map_err(|_| invalid())?;
+        if text.len() != Self::LENGTH {
+            return Err(invalid());
         }
-        if parts.next().is_some() { Err(invalid()) } else { Ok(Self(octets)) }
+        for (octet, part) in octets.iter_mut().zip(text.as_bytes().chunks(3)) {
+            // A colon follows all but the last, which the length leaves no room for.
+            let ([high, low] | [high, low, b':']) = part else { return Err(invalid()) };
+            *octet = (digit(high).ok_or_else(invalid)? << 4) | digit(low).ok_or_else(invalid)?;
+        }
+        Ok(Self(octets))
     }
 }
 
