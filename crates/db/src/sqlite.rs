@@ -1,5 +1,6 @@
 //! SQLite: readers on the calling thread, one writer thread that commits in groups.
 
+mod checkpoint;
 mod connection;
 mod readers;
 mod session;
@@ -13,6 +14,7 @@ use crate::db::Shared;
 use crate::session::Session;
 pub(crate) use session::cell;
 
+use checkpoint::Checkpoints;
 use connection::Connector;
 use readers::Readers;
 use session::SqliteSession;
@@ -35,7 +37,8 @@ impl Sqlite {
             let connector = Connector::new(path, full_sync);
             let mut connection = connector.create()?;
             crate::migrate::sqlite(&mut connection)?;
-            let writer = Writer::start(connection, Arc::clone(&shared))?;
+            let checkpoints = Checkpoints::start(connector.checkpointer()?)?;
+            let writer = Writer::start(connection, Some(checkpoints), Arc::clone(&shared))?;
             Ok(Arc::new(Self { readers: Readers::new(connector), writer, shared }))
         });
         opening.await.map_err(|_| DbError::Closed)?
@@ -47,7 +50,7 @@ impl Sqlite {
             let connector = Connector::new(path, false);
             let connection = connector.existing()?;
             crate::migrate::sqlite_is_current(&connection)?;
-            let writer = Writer::start(connection, Arc::clone(&shared))?;
+            let writer = Writer::start(connection, None, Arc::clone(&shared))?;
             Ok(Arc::new(Self { readers: Readers::new(connector), writer, shared }))
         });
         opening.await.map_err(|_| DbError::Closed)?

@@ -18,6 +18,9 @@ const STATEMENTS: usize = 256;
 /// (Were the file mapped, each of its pages would be resident once for every connection.)
 const CACHE: i64 = 2048;
 
+/// Pages of the log from which on the writer itself brings them into the file: only when the thread that does so lags.
+const LOG_PAGES: i64 = 16_384;
+
 const OPEN_REMEDY: &str = "check that its directory exists and that this user may write there";
 
 /// Opens connections to one file.
@@ -40,10 +43,19 @@ impl Connector {
             .mode(0o600)
             .open(&self.path)
             .map_err(|source| self.open_error(Cause::new(source)))?;
-        self.connect(false).map_err(|source| match source {
+        let opened = self.connect(false).and_then(|connection| {
+            connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+            Ok(connection)
+        });
+        opened.map_err(|source| match source {
             rusqlite::Error::SqliteFailure(error, _) if is_specific(error.code) => classify(source, "PRAGMA"),
             source => self.open_error(Cause::new(source)),
         })
+    }
+
+    /// A connection that brings what was committed from the log into the file.
+    pub(super) fn checkpointer(&self) -> Result<Connection, DbError> {
+        self.connect(false).map_err(|source| self.open_error(Cause::new(source)))
     }
 
     /// A connection that reads, to a file that may not be there.

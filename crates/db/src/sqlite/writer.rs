@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::Checkpoints;
 use super::connection::classify;
 use super::session::SqliteSession;
 use crate::db::Shared;
@@ -71,11 +72,16 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, shared: Arc<Shared>) -> Result<Self, DbError> {
+    /// Starts the thread; without `checkpoints` the log is brought into the file by SQLite, in the writer's time.
+    pub(super) fn start(
+        connection: Connection,
+        checkpoints: Option<Checkpoints>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, DbError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("db-writer".to_owned())
-            .spawn(move || work(connection, jobs, &shared))
+            .spawn(move || work(connection, checkpoints, jobs, &shared))
             .map_err(|source| DbError::Open {
                 url: "sqlite".to_owned(),
                 remedy: "the system refuses a thread: check its limits",
@@ -109,7 +115,12 @@ impl Writer {
     }
 }
 
-fn work(connection: Connection, mut jobs: mpsc::Receiver<Message>, shared: &Shared) {
+fn work(
+    connection: Connection,
+    mut checkpoints: Option<Checkpoints>,
+    mut jobs: mpsc::Receiver<Message>,
+    shared: &Shared,
+) {
     let mut closing = None;
     while closing.is_none() {
         let Some(mut message) = jobs.blocking_recv() else { break };
@@ -131,8 +142,15 @@ fn work(connection: Connection, mut jobs: mpsc::Receiver<Message>, shared: &Shar
             }
         }
         commit_group(&connection, group, shared);
+        if let Some(checkpoints) = &mut checkpoints {
+            checkpoints.committed();
+        }
     }
     drop(jobs);
+    // First, so that the last to close the file, which empties the log, is this connection.
+    if let Some(checkpoints) = checkpoints {
+        checkpoints.stop();
+    }
     if let Err((_connection, error)) = connection.close() {
         tracing::warn!(%error, "the database was not closed cleanly; nothing is lost");
     }
@@ -262,7 +280,7 @@ mod tests {
         let pages: i64 = small.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
         small.pragma_query_value(None, "max_page_count", |row| row.get::<_, i64>(0)).unwrap();
         small.query_row(&format!("PRAGMA max_page_count = {}", pages + 40), [], |_| Ok(())).unwrap();
-        let writer = Arc::new(Writer::start(small, shared()).unwrap());
+        let writer = Arc::new(Writer::start(small, None, shared()).unwrap());
         let writes: Vec<_> = (0..300)
             .map(|index| {
                 let writer = Arc::clone(&writer);
@@ -301,7 +319,7 @@ mod tests {
         let path = dir.path().join("busy.db");
         let ours = connection(&path);
         ours.busy_timeout(std::time::Duration::from_millis(20)).unwrap();
-        let writer = Writer::start(ours, shared()).unwrap();
+        let writer = Writer::start(ours, None, shared()).unwrap();
         let theirs = Connection::open(&path).unwrap();
         theirs.execute_batch("BEGIN IMMEDIATE").unwrap();
         let put = || writer.write(|session| account::put_setting(session, "key", "v"));
@@ -315,7 +333,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_panic_costs_its_caller_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = Writer::start(connection(&dir.path().join("panic.db")), shared()).unwrap();
+        let writer = Writer::start(connection(&dir.path().join("panic.db")), None, shared()).unwrap();
         let put = |key: &'static str| writer.write(move |session| account::put_setting(session, key, "v"));
         let panicking = writer.write(|session| -> Result<(), DbError> {
             account::put_setting(session, "half", "v")?;

@@ -120,6 +120,26 @@ async fn what_is_wrong_with_a_file_is_said() {
     assert!(error.to_string().contains("restore a backup"), "{error}");
 }
 
+/// Far fewer pages than those from which on the writer would do it.
+#[tokio::test]
+async fn what_is_committed_comes_into_the_file_while_it_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.db");
+    let db = open(&path).await.unwrap();
+    let size = || path.metadata().unwrap().len();
+    let before = size();
+    let came = async {
+        while size() < before + 200_000 {
+            db.create_node(bare()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), came).await.unwrap();
+    let log = dir.path().join("log.db-wal").metadata().unwrap().len();
+    assert!(log < 32 << 20, "{log}");
+    db.close().await;
+    assert!(!dir.path().join("log.db-wal").exists(), "the last to close empties the log");
+}
+
 #[tokio::test]
 async fn a_damaged_value_names_its_column() {
     let dir = tempfile::tempdir().unwrap();
