@@ -24,7 +24,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::postgres::Postgres;
 use crate::recorder::Recorder;
-use crate::session::Session;
+use crate::session::{Find, Session};
 use crate::sqlite::Sqlite;
 use crate::{
     Commit, ConductorHardware, DatabaseUrl, DbError, EventPage, EventQuery, EventRetention, FlowRow,
@@ -181,6 +181,14 @@ impl Db {
         }
     }
 
+    /// Finds one object.
+    async fn find<T: Send>(&self, find: Find<T>) -> Result<Option<T>, DbError> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.read_here(|session| find.run(session)).await,
+            Engine::Postgres(engine) => engine.find(&find).await,
+        }
+    }
+
     fn write<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
@@ -232,8 +240,7 @@ impl Engine {
 impl Db {
     /// One node; `None` when it is not there or not visible to `scope`.
     pub async fn get_node(&self, key: &NodeKey, scope: &Scope) -> Result<Option<Node>, DbError> {
-        let (key, scope) = (key.clone(), scope.clone());
-        self.read(Size::Point, move |session| node::read::get(session, &key, &scope)).await
+        self.find(node::read::find(key, scope)).await
     }
 
     /// A page of nodes, with their traits, in one statement (two with a marker).
@@ -320,8 +327,7 @@ impl Db {
 impl Db {
     /// One port; `None` when it is not there or its node not visible to `scope`.
     pub async fn get_port(&self, key: &PortKey, scope: &Scope) -> Result<Option<Port>, DbError> {
-        let (key, scope) = (key.clone(), scope.clone());
-        self.read(Size::Point, move |session| port::rows::get(session, &key, &scope)).await
+        self.find(port::rows::find(key, scope)).await
     }
 
     /// A page of ports.

@@ -16,7 +16,7 @@ use tokio_postgres::{Config, NoTls};
 use crate::DbError;
 use crate::db::Shared;
 use crate::error::Cause;
-use crate::session::Session;
+use crate::session::{Find, Session};
 use errors::classify;
 use listener::Listener;
 use session::PostgresSession;
@@ -62,6 +62,12 @@ impl Postgres {
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
         self.run(move |session| operation(session)).await
+    }
+
+    /// Finds one object: one statement, waited for without a thread of its own.
+    pub(crate) async fn find<T>(&self, find: &Find<T>) -> Result<Option<T>, DbError> {
+        let client = self.pool.get().await.map_err(errors::of_pool)?;
+        session::find(&client, &self.shared, find).await
     }
 
     /// Runs an operation in a transaction of its own. What decides between two writers is the revision of the row, so

@@ -10,7 +10,7 @@ use model::Timestamp;
 use crate::filter::Conditions;
 use crate::paging::{Paging, Sorted};
 use crate::scope::{Seen, restricted};
-use crate::session::{Param, Row, Session, all, first};
+use crate::session::{Find, Param, Row, Session, all, first};
 use crate::statement::{Statement, placeholders};
 use crate::stored::Stored as _;
 use crate::told::{Done, Told, tell};
@@ -126,22 +126,21 @@ pub(crate) fn get<T: Record>(
     key: Param<'_>,
     (scope, seen): (&Scope, Seen),
 ) -> Result<Option<T>, DbError> {
-    find(session, statement, key, (scope, seen), T::decode)
+    find(statement, key, (scope, seen), T::decode).run(session)
 }
 
 /// The same for any row.
 pub(crate) fn find<T>(
-    session: &mut dyn Session,
     statement: &'static Statement,
     key: Param<'_>,
     (scope, seen): (&Scope, Seen),
     decode: fn(&Row<'_>) -> Result<T, DbError>,
-) -> Result<Option<T>, DbError> {
+) -> Find<T> {
     if *scope == Scope::All {
-        return first(session, statement, &[key], decode);
+        return Find::fixed(statement, key, decode);
     }
     let (text, params) = restricted(statement, key, scope, seen);
-    first(session, &text, &params, decode)
+    Find::built(text, params, decode)
 }
 
 /// A page of rows that are `wanted`. The marker has to be `seen`, but may have left what is wanted since.

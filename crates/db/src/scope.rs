@@ -32,12 +32,12 @@ pub(crate) fn condition(scope: &Scope, bind: &mut dyn FnMut(&str) -> String) -> 
 }
 
 /// The statement for one row, `fixed` with its key `?1`, for those who do not see everything; and its parameters.
-pub(crate) fn restricted<'p>(
+pub(crate) fn restricted(
     fixed: &Statement,
-    key: Param<'p>,
-    scope: &'p Scope,
+    key: Param<'_>,
+    scope: &Scope,
     seen: Seen,
-) -> (String, Vec<Param<'p>>) {
+) -> (String, Vec<Param<'static>>) {
     let mut params = vec![key.into_owned()];
     let mut bind = |project: &str| {
         params.push(Param::Text(project.to_owned().into()));

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::statement::Text;
+use crate::statement::{Statement, Text};
 use crate::stored::Stored;
 use crate::{DbError, NewEvent};
 
@@ -184,6 +184,62 @@ pub(crate) fn in_chunks<T>(
         each(&mut chunk);
     }
     Ok(())
+}
+
+/// One statement that gives one row at most, and how the row is read: all there is to finding one object.
+pub(crate) struct Find<T> {
+    text: Found,
+    params: Vec<Param<'static>>,
+    decode: fn(&Row<'_>) -> Result<T, DbError>,
+}
+
+/// The text of a [`Find`].
+enum Found {
+    Fixed(&'static Statement),
+    Built(String),
+}
+
+impl<T> Find<T> {
+    /// By a statement whose text never changes.
+    pub(crate) fn fixed(
+        statement: &'static Statement,
+        key: Param<'_>,
+        decode: fn(&Row<'_>) -> Result<T, DbError>,
+    ) -> Self {
+        Self { text: Found::Fixed(statement), params: vec![key.into_owned()], decode }
+    }
+
+    /// By a statement made for this.
+    pub(crate) fn built(
+        text: String,
+        params: Vec<Param<'static>>,
+        decode: fn(&Row<'_>) -> Result<T, DbError>,
+    ) -> Self {
+        Self { text: Found::Built(text), params, decode }
+    }
+
+    /// The statement.
+    pub(crate) fn text(&self) -> Text<'_> {
+        match &self.text {
+            Found::Fixed(statement) => Text::Fixed(statement),
+            Found::Built(text) => Text::Built(text),
+        }
+    }
+
+    /// What is bound to it.
+    pub(crate) fn params(&self) -> &[Param<'static>] {
+        &self.params
+    }
+
+    /// The object in a row.
+    pub(crate) fn decode(&self, row: &Row<'_>) -> Result<T, DbError> {
+        (self.decode)(row)
+    }
+
+    /// The object, in a session.
+    pub(crate) fn run(&self, session: &mut dyn Session) -> Result<Option<T>, DbError> {
+        first(session, self.text(), &self.params, self.decode)
+    }
 }
 
 /// The first row.

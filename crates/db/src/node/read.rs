@@ -6,7 +6,7 @@ use super::columns::{decode, selection};
 use crate::filter::Conditions;
 use crate::record;
 use crate::scope::own;
-use crate::session::{Session, all, first, in_chunks};
+use crate::session::{Find, Session, all, first, in_chunks};
 use crate::statement::statements;
 use crate::stored::Stored as _;
 use crate::{DbError, NodeKey, NodeQuery, Scope};
@@ -28,13 +28,18 @@ fn one(condition: &str) -> String {
 
 /// One node, when it is there and visible.
 pub(crate) fn get(session: &mut dyn Session, key: &NodeKey, scope: &Scope) -> Result<Option<Node>, DbError> {
+    find(key, scope).run(session)
+}
+
+/// What finds one node, when it is there and visible.
+pub(crate) fn find(key: &NodeKey, scope: &Scope) -> Find<Node> {
     let (statement, value) = match key {
         NodeKey::Uuid(uuid) => (&BY_UUID, uuid.param()),
         NodeKey::Name(name) => (&BY_NAME, name.param()),
         NodeKey::Instance(uuid) => (&BY_INSTANCE, uuid.param()),
         NodeKey::Address(address) => (&BY_ADDRESS, address.param()),
     };
-    record::find(session, statement, value, (scope, own), decode)
+    record::find(statement, value, (scope, own), decode)
 }
 
 /// A page of nodes, handed on a few at a time.

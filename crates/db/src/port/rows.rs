@@ -10,7 +10,7 @@ use model::{Port, PortUuid, Timestamp};
 use crate::filter::Conditions;
 use crate::record;
 use crate::scope::of_nodes;
-use crate::session::{Cells, Param, Row, Session, first, in_chunks};
+use crate::session::{Cells, Find, Param, Row, Session, first, in_chunks};
 use crate::statement::{placeholders, statements};
 use crate::stored::Stored as _;
 use crate::told::{Done, tell};
@@ -60,14 +60,14 @@ statements! {
     DELETE = "DELETE FROM ports WHERE uuid = ?1";
 }
 
-/// One port, when it is there and its node visible.
-pub(crate) fn get(session: &mut dyn Session, key: &PortKey, scope: &Scope) -> Result<Option<Port>, DbError> {
+/// What finds one port, when it is there and its node visible.
+pub(crate) fn find(key: &PortKey, scope: &Scope) -> Find<Port> {
     let (statement, value) = match key {
         PortKey::Uuid(uuid) => (&BY_UUID, uuid.param()),
         PortKey::Name(name) => (&BY_NAME, name.param()),
         PortKey::Address(address) => (&BY_ADDRESS, address.param()),
     };
-    record::find(session, statement, value, (scope, of_nodes), decode)
+    record::find(statement, value, (scope, of_nodes), decode)
 }
 
 /// A page of ports, handed on a few at a time.
@@ -145,7 +145,7 @@ pub(crate) fn update(session: &mut dyn Session, before: &Port, mut after: Port) 
 
 /// Removes a port.
 pub(crate) fn delete(session: &mut dyn Session, uuid: PortUuid) -> Result<(), DbError> {
-    let found = get(session, &PortKey::Uuid(uuid), &Scope::All)?;
+    let found = find(&PortKey::Uuid(uuid), &Scope::All).run(session)?;
     match (session.execute((&DELETE).into(), &[uuid.param()])?, found) {
         (0, _) | (_, None) => Err(DbError::NotFound { what: "port", key: uuid.to_string() }),
         (_, Some(port)) => {

@@ -12,7 +12,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::classify;
 use crate::db::Shared;
-use crate::session::{Cell, Param, Row, Session};
+use crate::session::{Cell, Find, Param, Row, Session};
 use crate::statement::Text;
 use crate::{DbError, NewEvent};
 
@@ -84,11 +84,32 @@ impl<'c> PostgresSession<'c> {
     }
 
     async fn prepared(&self, text: &Text<'_>) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
-        if self.client.statement_cache.size() >= STATEMENTS {
-            self.client.statement_cache.clear();
-        }
-        self.client.prepare_cached(&text.postgres()).await
+        prepared(self.client, text).await
     }
+}
+
+async fn prepared(
+    client: &ClientWrapper,
+    text: &Text<'_>,
+) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
+    if client.statement_cache.size() >= STATEMENTS {
+        client.statement_cache.clear();
+    }
+    client.prepare_cached(&text.postgres()).await
+}
+
+/// Finds one object outside of any session.
+pub(super) async fn find<T>(
+    client: &ClientWrapper,
+    shared: &Shared,
+    find: &Find<T>,
+) -> Result<Option<T>, DbError> {
+    shared.statements.fetch_add(1, Ordering::Relaxed);
+    let wrong = |error| classify(error, &find.text().name());
+    let statement = prepared(client, &find.text()).await.map_err(wrong)?;
+    let mut rows = pin!(client.query_raw(&statement, find.params()).await.map_err(wrong)?);
+    let row = rows.try_next().await.map_err(wrong)?;
+    row.map(|row| find.decode(&Row::Postgres(&row))).transpose()
 }
 
 impl Session for PostgresSession<'_> {

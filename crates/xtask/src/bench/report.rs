@@ -118,7 +118,8 @@ mod tests {
         assert_eq!(cells("| |"), cells("| GET a node"));
         assert_eq!(cells("| ---"), cells("| GET a node"));
         assert!(text.contains("| 2.00x |") && text.contains("| 300x |"), "{text}");
-        let memory = "20 MiB (5 MiB without pages of files) idle, at most 40 MiB (30 MiB without pages of files)";
+        let memory =
+            "20 MiB (5 MiB without pages of files) idle, at most 40 MiB (30 MiB without pages of files)";
         assert!(text.contains(memory), "{text}");
     }
 }

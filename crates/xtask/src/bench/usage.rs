@@ -47,10 +47,7 @@ pub(super) struct Memory {
 impl Memory {
     /// The most of either.
     pub(super) fn max(self, other: Self) -> Self {
-        Self {
-            resident: self.resident.max(other.resident),
-            anonymous: self.anonymous.max(other.anonymous),
-        }
+        Self { resident: self.resident.max(other.resident), anonymous: self.anonymous.max(other.anonymous) }
     }
 }
 
