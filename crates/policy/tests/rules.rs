@@ -230,3 +230,31 @@ fn checks_are_bounded() {
         assert!(matches!(error, PolicyError::Check { problem: CheckError::TooLarge, .. }), "{error}");
     }
 }
+
+#[test]
+fn what_is_decided_once_is_what_the_rules_say() {
+    let policy = Policy::defaults(Settings { service_project: Some("service".to_owned()) });
+    let service = Caller { project_name: Some("service".to_owned()), ..of("service", &["service"]) };
+    let callers = [
+        Caller::administrator(None),
+        Caller::public(),
+        system(&["reader"]),
+        Caller { domain: Some("d".to_owned()), ..of("p", &["admin"]) },
+        of("p", &["reader"]),
+        of("p", &["member"]),
+        of("q", &["member"]),
+        service,
+    ];
+    // The second time they are remembered.
+    for caller in callers.iter().chain(&callers) {
+        let decisions = policy.decisions(caller.clone());
+        assert_eq!(decisions.caller(), caller);
+        for row in TABLE {
+            for kind in [Kind::Node, Kind::Allocation, Kind::Runbook] {
+                let said = policy.scope(row.name, caller, kind);
+                assert_eq!(*decisions.scope(row.name, kind), said, "{}, {caller:?}", row.name);
+                assert_eq!(*decisions.scope(row.name, kind), said, "{}, {caller:?}", row.name);
+            }
+        }
+    }
+}
