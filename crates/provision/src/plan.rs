@@ -71,18 +71,20 @@ pub(crate) fn automated(mut frame: Vec<PlannedStep>, offered: &[OfferedStep]) ->
     Plan { steps: frame, ramdisk, ..Plan::default() }
 }
 
-/// Manual cleaning and servicing: the steps in the order that the caller gave, within the frame where they need it.
+/// Manual cleaning and servicing: the steps in the order that the caller gave, within the frame where they need it, or
+/// where the machine is `in_ramdisk` already and has to be taken out of it.
 pub(crate) fn in_order(
     frame: Vec<PlannedStep>,
     offered: &[OfferedStep],
     wish: &Wish,
     list: StepList,
+    in_ramdisk: bool,
 ) -> Result<Plan, StepError> {
     let needs_ramdisk = wish.steps.iter().any(|step| {
         let row = find(offered, step);
         reserved(step).is_none() && step.children.is_none() && row.is_none_or(|row| row.requires_ramdisk)
     });
-    let ramdisk = needs_ramdisk && !wish.disable_ramdisk && !frame.is_empty();
+    let ramdisk = (in_ramdisk || (needs_ramdisk && !wish.disable_ramdisk)) && !frame.is_empty();
     let mut steps = Vec::with_capacity(wish.steps.len() + frame.len());
     for step in &wish.steps {
         steps.push(resolve(step, offered, list, ramdisk)?);
@@ -358,7 +360,7 @@ mod tests {
     #[test]
     fn given_steps_keep_their_order_and_get_the_ramdisk_they_need() {
         let list = StepList::Clean;
-        let plan = |wish: &Wish| in_order(clean::in_band(), &offered(list), wish, list);
+        let plan = |wish: &Wish| in_order(clean::in_band(), &offered(list), wish, list, false);
         let out_of_band = asks(vec![
             step("bios.apply_configuration", 0, r#"{"settings": []}"#),
             step("power.reboot", 0, "{}"),
@@ -388,9 +390,11 @@ mod tests {
     #[test]
     fn a_wait_is_bounded_and_needs_somebody_who_calls() {
         let list = StepList::Clean;
-        let plan = in_order(vec![], &[], &asks(vec![step("deploy.wait", 0, r#"{"seconds": 99}"#)]), list);
+        let plan =
+            in_order(vec![], &[], &asks(vec![step("deploy.wait", 0, r#"{"seconds": 99}"#)]), list, false);
         assert_eq!(plan.unwrap().steps[0].actions, [Action::Pause { seconds: 30 }]);
-        let error = in_order(vec![], &[], &asks(vec![step("deploy.wait", 0, "{}")]), list).unwrap_err();
+        let error =
+            in_order(vec![], &[], &asks(vec![step("deploy.wait", 0, "{}")]), list, false).unwrap_err();
         assert!(error.message.contains("args.seconds"), "{error}");
     }
 
@@ -439,7 +443,7 @@ mod tests {
             reboot_requested: false,
         };
         let record = |steps: Vec<RequestedStep>| {
-            let plan = in_order(clean::in_band(), &[], &asks(steps), list).unwrap();
+            let plan = in_order(clean::in_band(), &[], &asks(steps), list, false).unwrap();
             FlowRecord::of_plan(crate::FlowKind::Clean, plan, model::Timestamp::from_micros(0))
         };
         let mut good = record(vec![step("deploy.erase_devices", 0, "{}")]);

@@ -1,6 +1,6 @@
 //! Verbs: which are allowed on a node as it is, and what they begin.
 
-use model::{Node, PowerState, PowerTarget, ProvisionState as S};
+use model::{BootIntent, Node, PowerState, PowerTarget, ProvisionState as S};
 
 use crate::decide::{Decision, Input, World, begin, begin_power, decide, move_node};
 use crate::error::{ErrorCode, StepError};
@@ -151,12 +151,14 @@ fn plan(kind: FlowKind, verb: Verb, node: &Node, wish: &Wish, world: World<'_>) 
         FlowKind::Verify => Plan::bare(verify::steps()),
         FlowKind::Clean if verb == Verb::Clean => {
             let list = StepList::Clean;
-            plan::in_order(plans.clean(node), &plans.offered(node, list), wish, list)?
+            plan::in_order(plans.clean(node), &plans.offered(node, list), wish, list, false)?
         }
         FlowKind::Clean => return Ok(cleaning(node, world)),
         FlowKind::Service => {
             let list = StepList::Service;
-            plan::in_order(plans.service(node), &plans.offered(node, list), wish, list)?
+            // A servicing may take the place of one that is held, whose ramdisk runs.
+            let in_ramdisk = node.boot_intent == BootIntent::Ramdisk;
+            plan::in_order(plans.service(node), &plans.offered(node, list), wish, list, in_ramdisk)?
         }
         FlowKind::Deploy => {
             plan::deployment(plans.deploy(node), &plans.offered(node, StepList::Deploy), wish)?

@@ -19,7 +19,10 @@ use crate::event::FsmEvent;
 use crate::flow::{FlowKind, power};
 use crate::plan::Plan;
 use crate::record::{Asker, Boots, FlowRecord, OpenEffect, Phase, Wait, WaitFor};
-use crate::step::{Action, PlannedStep};
+use crate::step::{Action, PlannedStep, StepList};
+
+/// No step of an agent takes longer: overwriting the largest disks takes days, an agent that hangs calls for ever.
+const LONGEST_AGENT_STEP: Duration = Duration::from_hours(7 * 24);
 
 /// Whether the agent of this boot has called: what an earlier one said is forgotten before each boot.
 fn agent_has_called(node: &Node) -> bool {
@@ -285,6 +288,14 @@ impl<'a> Turn<'a> {
         } else {
             give_up
         };
+    }
+
+    /// Waits for the end of a step that the agent runs: it is asked when it is silent, and has to end some day.
+    fn wait_for_agent_step(&mut self, list: StepList) {
+        self.wait(WaitFor::AgentStep(list), self.world.policy.agent_silence);
+        if let Some(wait) = self.flow.as_mut().and_then(|flow| flow.wait.as_mut()) {
+            wait.give_up = Some(wait.since.plus(LONGEST_AGENT_STEP));
+        }
     }
 
     fn wait_for_step(&mut self, every: u32, limit: u32) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{BootIntent, FlowId, Node, ProvisionState as S, Timestamp};
 use provision::{Decision, Effect, Entry, FlowKind, FlowRecord, OpenEffect, TRANSITIONS, WaitFor};
 
-use crate::machine::StepRun;
+use crate::machine::{Machine, StepRun};
 
 /// A rule that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,7 @@ const MOST_MOVES: usize = 3;
 const LONGEST_WAIT: Duration = Duration::from_hours(2);
 
 /// No run of a flow takes longer, holds apart: the sum of its waits with all their repeats.
-const LONGEST_FLOW: Duration = Duration::from_hours(48);
+const LONGEST_FLOW: Duration = Duration::from_hours(9 * 24);
 
 /// What a decision was made on.
 #[derive(Debug)]
@@ -272,6 +272,17 @@ fn is_at_rest(node: &Node) -> Result<(), Breach> {
     ensure(!ramdisk, "what is active does not boot the ramdisk", || state.to_string())?;
     let fault = node.fault.is_none() || node.maintenance;
     ensure(fault, "a fault has its maintenance", || format!("{:?}", node.fault))
+}
+
+/// A machine whose node becomes active runs its user's system, if nobody lied about it.
+pub(crate) fn runs(before: &Before, node: &Node, machine: &Machine) -> Result<(), Breach> {
+    let boots = matches!(before.state, S::Deploying | S::Unrescuing);
+    let runs = machine.on && machine.agent.is_none();
+    ensure(
+        !boots || node.provision_state != S::Active || runs,
+        "what is active runs its user's system",
+        || format!("power {}, agent {:?}", machine.on, machine.agent),
+    )
 }
 
 /// Looks at an action as it reaches the machine: who begins it must be the one that the record says, and only that one.

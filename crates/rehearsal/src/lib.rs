@@ -21,7 +21,7 @@
 //! 7. a state of rest has nothing under way, a state of work has its flow, and nothing of a flow outlives it: no lease, no
 //!    power target, no step;
 //! 8. a failure has its reason, with a code; a fault has its maintenance;
-//! 9. what is active does not boot the ramdisk;
+//! 9. what is active does not boot the ramdisk, and runs its user's system where nobody lied about the machine;
 //! 10. what is available was cleaned after its last user, where cleaning is on;
 //! 11. a record reads back as it was written.
 //!

@@ -25,7 +25,7 @@ use callers::Caller;
 use conductors::Seat;
 
 /// More events than any life has.
-const MOST_EVENTS: u64 = 200_000;
+const MOST_EVENTS: u64 = 100_000;
 
 /// How a life went.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub(crate) struct Life<'a> {
     checker: Checker,
     log: Log,
     tally: Tally,
+    /// Whether the machine is not where its BMC said: a lie, or an action that came too late.
+    misled: bool,
     /// The number of the current deadline.
     deadline: u64,
     /// Numbers that must differ: of actions and tokens.
@@ -94,6 +96,7 @@ impl<'a> Life<'a> {
             checker: Checker::default(),
             log: Log::new(whole_log),
             tally: Tally::default(),
+            misled: false,
             deadline: 0,
             last_number: 0,
         };

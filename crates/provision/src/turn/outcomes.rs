@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use model::{BootIntent, FlowId};
 
-use super::Turn;
+use super::{LONGEST_AGENT_STEP, Turn};
 use crate::decide::{Entry, merge};
 use crate::effect::{Observed, Outcome, StepWait};
 use crate::error::{ErrorCode, StepError};
 use crate::plan::{agent_steps, boot_ramdisk_again, reboot_if_requested};
-use crate::record::{OpenEffect, Phase, WaitFor};
+use crate::record::{OpenEffect, Phase};
 use crate::step::Action;
 
 impl Turn<'_> {
@@ -164,14 +164,22 @@ impl Turn<'_> {
 
     fn agent_works(&mut self, open: &OpenEffect) {
         let Action::RunAgentStep(list) = open.action else { return };
-        let silence = self.world.policy.agent_silence;
+        let (now, silence) = (self.world.now, self.world.policy.agent_silence);
         let Some(flow) = &mut self.flow else { return };
+        if flow.wait.as_ref().is_some_and(|wait| wait.give_up.is_some_and(|at| at <= now)) {
+            let days = LONGEST_AGENT_STEP.as_secs() / 86_400;
+            let text = format!("the agent has worked on the step for {days} days.");
+            return self.fail_now(
+                StepError::new(ErrorCode::StepTimeout, text)
+                    .hint("Look at the machine's console: does it hang?"),
+            );
+        }
         if let Some(wait) = &mut flow.wait {
             if wait.deadline <= self.world.now {
                 wait.deadline = self.world.now.plus(silence);
             }
         } else {
-            self.wait(WaitFor::AgentStep(list), silence);
+            self.wait_for_agent_step(list);
         }
         let Some(flow) = &mut self.flow else { return };
         // The end of a short step may have come before its start was recorded: asked once, then heartbeats tell.
@@ -186,7 +194,7 @@ impl Turn<'_> {
             Some(wait) if wait.deadline > self.world.now => {}
             Some(_) => self.fail_now(StepError { code: ErrorCode::AgentLost, ..error }),
             // After a restart in the middle of sending: it may come back, its heartbeat will tell.
-            None => self.wait(WaitFor::AgentStep(list), self.world.policy.agent_silence),
+            None => self.wait_for_agent_step(list),
         }
     }
 }

@@ -226,3 +226,18 @@ fn an_aborted_rescue_that_cannot_be_put_back_asks_for_a_person() {
     life.ask(Verb::Unrescue);
     assert_eq!(life.node.provision_state, S::Active);
 }
+
+/// A servicing that is held in the ramdisk is replaced by one that would need none: the machine leaves the ramdisk all the
+/// same.
+#[test]
+fn a_servicing_in_place_of_a_held_one_takes_the_machine_out_of_the_ramdisk() {
+    for disable_ramdisk in [false, true] {
+        let mut life = active();
+        life.begin(Verb::Service, &wish(&["deploy.burn_in", "deploy.hold"]));
+        until(&mut life, S::ServiceHold);
+        assert_eq!(life.node.boot_intent, BootIntent::Ramdisk);
+        life.ask_with(Verb::Service, &Wish { disable_ramdisk, ..wish(&["power.reboot"]) });
+        assert_eq!((life.node.provision_state, life.node.boot_intent), (S::Active, BootIntent::Disk));
+        assert!(life.machine.on && life.machine.agent.is_none());
+    }
+}

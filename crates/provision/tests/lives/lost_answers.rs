@@ -6,7 +6,7 @@ use model::ProvisionState as S;
 use provision::{Input, Verb, Wish};
 use serde_json::json;
 
-use crate::life::{Crash, Life};
+use crate::life::{Crash, Life, called};
 
 fn booted(crash: Crash) -> Life {
     let mut life = Life::new(crash);
@@ -85,4 +85,28 @@ fn a_crash_while_booting_again_changes_nothing() {
         life.run_to_rest();
         assert_eq!((life.node.provision_state, life.machine.writes), (S::Active, 1), "{crash:?}");
     }
+}
+
+/// It calls, and says that it works, and never ends: heartbeats alone keep no flow alive for ever.
+#[test]
+fn an_agent_that_works_for_ever_is_given_up() {
+    let mut life = booted(Crash::Never);
+    life.feed(Input::Heartbeat(called()));
+    let give_up = life.flow.as_ref().unwrap().wait.as_ref().unwrap().give_up.unwrap();
+    for days in 1..7 {
+        life.now = life.now.plus(Duration::from_hours(24));
+        life.feed(Input::Heartbeat(called()));
+        assert_eq!(life.node.provision_state, S::DeployWait, "after {days} days");
+    }
+    let waits = life.flow.as_ref().unwrap().wait.clone().unwrap();
+    assert_eq!(
+        (waits.give_up, waits.deadline > life.now),
+        (Some(give_up), true),
+        "the end stays where it is"
+    );
+    life.now = give_up;
+    life.feed(Input::Heartbeat(called()));
+    assert_eq!(life.node.provision_state, S::DeployFailed);
+    assert!(life.node.last_error.as_ref().unwrap().contains("E0402"), "{:?}", life.node.last_error);
+    assert_eq!(life.machine.writes, 1);
 }

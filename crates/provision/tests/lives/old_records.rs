@@ -105,8 +105,8 @@ const TAGGED: [&str; 6] = [".kind", ".phase", ".actions[]", ".aside[]", ".open.a
 /// Adds every path of a value, with its type; with its word where that is a tag.
 fn paths(value: &Value, path: &str, all: &mut BTreeSet<String>) {
     match value {
-        Value::Object(map) if path.ends_with(".args") || map.is_empty() => {
-            _ = all.insert(format!("{path} object"))
+        Value::Object(map) if path.rsplit('.').next() == Some("args") || map.is_empty() => {
+            _ = all.insert(format!("{path} object"));
         }
         Value::Object(map) => map.iter().for_each(|(key, value)| paths(value, &format!("{path}.{key}"), all)),
         Value::Array(list) => list.iter().for_each(|value| paths(value, &format!("{path}[]"), all)),

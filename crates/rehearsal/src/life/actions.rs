@@ -162,6 +162,7 @@ impl Life<'_> {
                     Action::PowerOn | Action::Reset => model::PowerState::On,
                     _ => model::PowerState::Off,
                 };
+                self.misled = true;
                 let observed = provision::Observed { power: Some(power), ..provision::Observed::default() };
                 return Fate { reaches: None, instead: Some(Outcome::Done(Box::new(observed))), ..usual };
             }
@@ -228,6 +229,7 @@ impl Life<'_> {
             return Ok(());
         }
         self.tally.fault("an action whose sender was gone");
+        self.misled |= changes_power(&effect.action);
         self.does(effect).map(drop)
     }
 

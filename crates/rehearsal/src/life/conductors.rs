@@ -7,7 +7,7 @@ use provision::{Decision, Due, ErrorCode, Input, Refusal, StepError, World, feed
 
 use super::Life;
 use super::actions::Work;
-use crate::checker::{Before, Breach, Scene, breach};
+use crate::checker::{Before, Breach, Scene, breach, runs};
 use crate::options::Sabotage;
 use crate::queue::Event;
 
@@ -126,6 +126,9 @@ impl Life<'_> {
         self.tally.turns += 1;
         self.show(&holder, what, before, &decision);
         checked?;
+        if self.hardware.ramdisk && !self.misled {
+            runs(before, &decision.node, &self.machine)?;
+        }
         let takes_over = decision.takes_over();
         let Decision { node, flow, effect, .. } = decision;
         self.node = node;

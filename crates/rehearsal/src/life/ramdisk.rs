@@ -143,7 +143,9 @@ impl Life<'_> {
             let anew = self.dice.permille(500);
             self.plan(when, Event::AgentDies(boot, anew));
         }
-        self.plan(time, Event::CommandEnds(boot));
+        if !self.goes_wrong(200, "an agent that worked for ever") {
+            self.plan(time, Event::CommandEnds(boot));
+        }
     }
 
     fn within_work(&mut self, time: Duration) -> Duration {
