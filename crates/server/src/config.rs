@@ -175,6 +175,8 @@ pub struct Conductor {
     pub callback_timeout: u64,
     /// Seconds from power on to the agent's first call, for one boot: past it the machine is booted again.
     pub boot_timeout: u64,
+    /// Seconds from the answer to an agent's lookup to its first call: an answer that was lost is not given twice.
+    pub token_timeout: u64,
     /// How often a boot that nobody answered is tried again within `callback_timeout`.
     pub boot_retries: u32,
     /// Seconds from power on to the data of an inspection.
@@ -227,6 +229,7 @@ impl Default for Conductor {
             clean_step_priorities: BTreeMap::new(),
             callback_timeout: 1800,
             boot_timeout: 840,
+            token_timeout: 240,
             boot_retries: 2,
             inspect_timeout: 1800,
             fast_track: false,
@@ -427,6 +430,7 @@ impl Config {
         let seconds = [
             self.conductor.callback_timeout,
             self.conductor.boot_timeout,
+            self.conductor.token_timeout,
             self.conductor.inspect_timeout,
             self.conductor.fast_track_timeout,
             self.conductor.agent_silence,
@@ -434,7 +438,7 @@ impl Config {
         ];
         if seconds.iter().any(|limit| !(10..=86_400).contains(limit)) {
             return wrong(
-                "[conductor] callback_timeout, boot_timeout, inspect_timeout, fast_track_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
+                "[conductor] callback_timeout, boot_timeout, token_timeout, inspect_timeout, fast_track_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
             );
         }
         if let Err(problem) = self.conductor.check_power().and_then(|()| self.conductor.check_limits()) {
@@ -469,6 +473,7 @@ impl Config {
         provision::Policy {
             callback_timeout: Duration::from_secs(self.conductor.callback_timeout),
             boot_timeout: Duration::from_secs(self.conductor.boot_timeout),
+            token_timeout: Duration::from_secs(self.conductor.token_timeout),
             boot_retries: self.conductor.boot_retries,
             inspect_timeout: Duration::from_secs(self.conductor.inspect_timeout),
             fast_track: self

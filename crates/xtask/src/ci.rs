@@ -2,6 +2,7 @@
 //! tells most in the least time. Both run the same steps; `--only` picks some.
 
 use crate::build::cargo;
+use crate::cluster::{self, ClusterOptions};
 use crate::crash::{self, CrashOptions};
 use crate::demo::{self, DemoOptions};
 use crate::faults::{self, FaultOptions};
@@ -44,8 +45,8 @@ enum Step {
     Schema,
     /// Every row of the measurement of the API, for a moment each
     Bench,
-    /// Virtual machines: from enrolment to removal, with a service that is killed, with deployments that fail, and all
-    /// that is not deployment
+    /// Several conductors with simulated machines; virtual machines: from enrolment to removal, with a service that is
+    /// killed, with deployments that fail, and all that is not deployment
     Machines,
 }
 
@@ -97,6 +98,7 @@ fn take(step: Step, dir: &LabDir, options: &CiOptions) -> Result<()> {
 
 /// What goes well, what is survived, and what must fail.
 fn machines(dir: &LabDir, options: &DemoOptions) -> Result<()> {
+    cluster::run(dir, &ClusterOptions::brief(options.builds.service.clone()))?;
     demo::run(dir, options)?;
     crash::run(dir, &CrashOptions::all(options.builds.clone()))?;
     faults::run(dir, &FaultOptions { builds: options.builds.clone() })?;

@@ -35,10 +35,15 @@ pub(crate) async fn start(options: FleetOptions) -> Result<Fleet> {
     Fleet::start(options).await.context("start the simulated machines")
 }
 
-/// Makes a node in `state`, and its port, for each machine.
-pub(crate) async fn enroll(db: &db::Db, fleet: &Fleet, state: ProvisionState) -> Result<()> {
+/// Makes a node, and its port, for each machine; `state` says where a node stands, by the machine's number.
+pub(crate) async fn enroll(
+    db: &db::Db,
+    fleet: &Fleet,
+    state: impl Fn(usize) -> ProvisionState,
+) -> Result<()> {
+    let state = &state;
     let made = stream::iter(fleet.machines()).map(|machine| async move {
-        let node = db.create_node(node(machine, state)?).await?;
+        let node = db.create_node(node(machine, state(machine.index()))?).await?;
         db.create_port(Port::new(node.uuid, machine.mac().parse()?, Timestamp::now())).await?;
         anyhow::Ok(())
     });

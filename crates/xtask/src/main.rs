@@ -6,6 +6,7 @@ mod bench;
 mod board;
 mod build;
 mod ci;
+mod cluster;
 mod codegen;
 mod coverage;
 mod cpio;
@@ -67,6 +68,8 @@ enum Task {
     Drive(demo::DriveOptions),
     /// Kill the service at the worst moments of a virtual machine's life; the machine must not notice
     Crash(crash::CrashOptions),
+    /// Several conductors on one store, and what breaks between them; no node must notice
+    Cluster(cluster::ClusterOptions),
     /// Deployments that must fail: each tells why, and leaves nothing on the disk that boots
     Faults(faults::FaultOptions),
     /// Inspection, manual cleaning, rescue, rebuild, service and adoption of a virtual machine, each proved on the machine
@@ -120,6 +123,7 @@ fn run(task: Task, dir: &LabDir) -> anyhow::Result<()> {
         Task::Demo(options) => demo::run(dir, &options),
         Task::Drive(options) => demo::drive(dir, &options),
         Task::Crash(options) => crash::run(dir, &options),
+        Task::Cluster(options) => cluster::run(dir, &options),
         Task::Faults(options) => faults::run(dir, &options),
         Task::Flows(options) => flows::run(dir, &options),
         Task::Figures(options) => figures::run(dir, &options),

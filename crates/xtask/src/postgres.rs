@@ -34,27 +34,41 @@ impl Postgres {
                 .current_dir(folder),
         )?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let log = File::create(folder.join("log"))?;
-        let process = as_postgres(&programs.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(folder)
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "fsync=off"])
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("start postgres")?;
+        let process = serve(&programs, folder, port)?;
         let mut server = Self { process, folder: folder.to_owned(), port };
         server.await_ready(&programs)?;
         Ok(server)
     }
 
+    /// Ends all connections and the server, as an update of its package does, and serves again.
+    pub(crate) async fn restart(&mut self) -> Result<()> {
+        let pid = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
+        // "Fast shutdown".
+        rustix::process::kill_process(pid.context("postgres has no process")?, rustix::process::Signal::INT)?;
+        for _ in 0..READY_TRIES {
+            if self.process.try_wait()?.is_some() {
+                let programs = programs()?;
+                self.process = serve(&programs, &self.folder, self.port)?;
+                return self.await_ready(&programs);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("postgres did not stop in time")
+    }
+
     /// A connection string.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
+        Self::url_at(self.port)
+    }
+
+    /// The same for who gets there by another port.
+    pub(crate) fn url_at(port: u16) -> String {
+        format!("postgres://{USER}@127.0.0.1:{port}/postgres")
+    }
+
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its first process; all others are below it.
@@ -95,6 +109,23 @@ impl Drop for Postgres {
         self.process.wait().ok();
         fs::remove_dir_all(&self.folder).ok();
     }
+}
+
+/// Starts the server on the cluster in `folder`.
+fn serve(programs: &Path, folder: &Path, port: u16) -> Result<Child> {
+    let log = File::options().append(true).create(true).open(folder.join("log"))?;
+    as_postgres(&programs.join("postgres"))
+        .arg("-D")
+        .arg(folder.join("data"))
+        .arg("-k")
+        .arg(folder)
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "fsync=off"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .context("start postgres")
 }
 
 /// The newest of Debian's versions.

@@ -36,6 +36,13 @@ impl Scratch {
     }
 }
 
+impl Scratch {
+    /// Keeps the files after all, when `failed`.
+    pub(crate) fn keep_if(&mut self, failed: bool) {
+        self.keep |= failed;
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         if self.keep {
@@ -164,7 +171,7 @@ pub(crate) fn conformance() -> PathBuf {
 }
 
 /// A port that nobody listens on at the moment.
-fn idle_port() -> Result<u16> {
+pub(crate) fn idle_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0").context("look for a free port")?.local_addr()?.port())
 }
 

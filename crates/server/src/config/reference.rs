@@ -261,6 +261,13 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "conductor",
+        "token_timeout",
+        "240",
+        "",
+        "Seconds from the answer to an agent's lookup to its first call. An agent whose answer was lost cannot ask again: its machine is booted again.",
+    ),
+    field(
+        "conductor",
         "boot_retries",
         "2",
         "",

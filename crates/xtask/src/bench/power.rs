@@ -103,7 +103,7 @@ pub(super) fn run(dir: &LabDir, options: &PowerOptions) -> Result<()> {
         std::fs::create_dir_all(folder.join("data"))?;
         let url = DatabaseUrl::sqlite(folder.join("data/wrought.db"));
         let db = Db::open(&db::Options::new(url)).await?;
-        fleet::enroll(&db, &fleet, ProvisionState::Active).await?;
+        fleet::enroll(&db, &fleet, |_| ProvisionState::Active).await?;
         db.close().await;
         let lines = format!("sync_power_state_interval = {}\n", options.interval);
         let service = Ours::start_with(&binary, &folder, None, &lines).await?;
