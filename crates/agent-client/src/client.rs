@@ -175,7 +175,8 @@ impl AgentClient {
         Ok(result)
     }
 
-    async fn adopt(&self, name: &str) -> Option<CommandResult> {
+    /// The command `name`, when it is the last one and still at work.
+    pub(crate) async fn adopt(&self, name: &str) -> Option<CommandResult> {
         let short = name.rsplit_once('.').map_or(name, |(_, command)| command);
         let last = self.commands().await.ok()?.pop()?;
         let ours = last.is_running() && last.command_name == short;

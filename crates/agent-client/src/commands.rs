@@ -108,8 +108,21 @@ impl AgentClient {
         }
     }
 
+    /// Starts a command that may be repeated, or finds the same one at work: a conductor that has died since may have asked
+    /// for it.
+    async fn begun(&self, name: &str, params: Map<String, Value>) -> Result<CommandResult, AgentError> {
+        match self.command(name, params.clone(), false).await {
+            Err(AgentError::InProgress { .. }) => match self.adopt(name).await {
+                Some(running) => Ok(running),
+                // It has just ended, or the agent is at something else and says so again.
+                None => self.command(name, params, false).await,
+            },
+            other => other,
+        }
+    }
+
     async fn try_bootloader(&self, request: &InstallBootloader, limit: Duration) -> Result<(), AgentError> {
-        let started = self.command("image.install_bootloader", object(request), false).await?;
+        let started = self.begun("image.install_bootloader", object(request)).await?;
         succeeded(self.wait_for(started, limit).await?).map(drop)
     }
 
@@ -135,7 +148,7 @@ impl AgentClient {
 
     /// Lets the rescuer in by this password.
     pub async fn finalize_rescue(&self, request: &FinalizeRescue) -> Result<(), AgentError> {
-        let started = self.command("rescue.finalize_rescue", object(request), false).await?;
+        let started = self.begun("rescue.finalize_rescue", object(request)).await?;
         succeeded(self.wait_for(started, RESCUE_LIMIT).await?).map(drop)
     }
 

@@ -107,6 +107,26 @@ async fn busy_is_busy_by_status_and_by_text() {
 }
 
 #[tokio::test]
+async fn what_a_predecessor_began_is_waited_for() {
+    let running =
+        |line: &str| line.starts_with("GET /v1/commands/?") || line.starts_with("GET /v1/commands?");
+    let (agent, seen) = agent(move |line, _| {
+        if line.starts_with("POST") {
+            return (409, "Agent is busy: executing install_bootloader".to_owned());
+        }
+        if running(line) {
+            let one = result("install_bootloader", "RUNNING", &Value::Null, &Value::Null);
+            return (200, format!(r#"{{"commands": [{one}]}}"#));
+        }
+        (200, result("install_bootloader", "SUCCEEDED", &Value::Null, &Value::Null))
+    })
+    .await;
+    agent.install_bootloader(&InstallBootloader::default(), Duration::from_secs(10)).await.unwrap();
+    let orders = seen.lock().unwrap().iter().filter(|line| line.starts_with("POST")).count();
+    assert_eq!(orders, 1);
+}
+
+#[tokio::test]
 async fn failures_keep_their_reason() {
     let failed = json!({"type": "CleaningError", "code": 500, "message": "m", "details": "no such disk"});
     let (agent, _) = agent(move |_, _| (200, result("sync", "FAILED", &Value::Null, &failed))).await;

@@ -45,7 +45,7 @@ pub(crate) struct ClusterOptions {
 impl ClusterOptions {
     /// What every change is tried with: fewer machines, the troubles that tell most.
     pub(crate) fn brief(service: Option<PathBuf>) -> Self {
-        let troubles = vec![Trouble::Kill, Trouble::Stall, Trouble::RestartStore];
+        let troubles = vec![Trouble::Kill, Trouble::RestartStore];
         Self { nodes: 60, troubles, service, keep: false }
     }
 
