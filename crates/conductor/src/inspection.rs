@@ -38,6 +38,8 @@ pub struct Inspection {
     pub masking: Masking,
     /// The hardware type with which unknown machines are enrolled; without one they are refused.
     pub discovery: Option<String>,
+    /// Rules beside those that are stored.
+    pub built_in: Vec<Rule>,
 }
 
 impl Engine {
@@ -223,7 +225,8 @@ impl Engine {
             now: Timestamp::now(),
         };
         hooks::run(&options.hooks, &mut machine).map_err(|error| error.to_string())?;
-        let rules: Vec<Rule> = stored.iter().map(readable).collect::<Result<_, _>>()?;
+        let built_in = options.built_in.iter().cloned().map(Ok);
+        let rules: Vec<Rule> = stored.iter().map(readable).chain(built_in).collect::<Result<_, _>>()?;
         if !rules.is_empty() {
             let mut subject = fields::subject(&machine);
             let before = subject.clone();

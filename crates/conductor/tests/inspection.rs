@@ -322,3 +322,24 @@ async fn rules_call_other_services() {
         rig.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn built_in_rules_run_among_the_others_by_priority() {
+    let set = |value: &str| json!([{"op": "set-attribute", "args": {"path": "/extra/by", "value": value}}]);
+    let built_in = |priority: i64, value: &str| {
+        let actions = set(value);
+        inspection::rules::Rule::parse(value, (priority, false), &[], actions.as_array().unwrap()).unwrap()
+    };
+    // The later one wins: those of lower priority run later.
+    for (priority, last) in [(-1, "file"), (20_000, "api")] {
+        let knobs = Knobs { built_in_rules: vec![built_in(priority, "file")], ..Knobs::default() };
+        let (rig, router) = waiting(knobs).await;
+        rule(&router, json!([]), set("api")).await;
+        assert_eq!(post(&router, 1, report()).await.0, 202);
+        let node = rig.until(S::Manageable).await;
+        assert_eq!(node.extra.get_str("by").as_deref(), Some(last));
+        let (_, listed) = call(&router, Method::GET, "/v1/inspection_rules", 115, Value::Null).await;
+        assert_eq!(listed["inspection_rules"].as_array().unwrap().len(), 1, "the API does not show it");
+        rig.stop().await;
+    }
+}

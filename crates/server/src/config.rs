@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, every key known, every mistake named with its place.
 
+mod built_in_rules;
 mod identity;
 mod inspection;
 mod messaging;

@@ -180,8 +180,10 @@ fn has_type(ty: &str, value: &Value) -> bool {
 /// What a field is when nobody said; `None` where the contract leaves that to the service.
 fn default_of(row: Row) -> Option<Value> {
     Some(match row.default {
-        "null" | "null or project id" | "null; project id for project admins" => Value::Null,
-        "[DEFAULT]default_resource_class (null)" => Value::Null,
+        "null"
+        | "null or project id"
+        | "null; project id for project admins"
+        | "[DEFAULT]default_resource_class (null)" => Value::Null,
         "[DEFAULT]default_portgroup_mode=active-backup" => json!("active-backup"),
         "enroll (available below 1.11)" => json!("enroll"),
         "{}" => json!({}),
@@ -551,12 +553,11 @@ async fn states_allow_what_the_contract_says_of_ports_and_portgroups() {
                         node.maintenance = maintenance;
                     })
                     .await;
-                let path = match row.resource {
-                    "port" => format!("/v1/ports/{}", site.port(&node).await.uuid),
-                    _ => {
-                        let group = model::Portgroup::new(node.uuid, Timestamp::now());
-                        format!("/v1/portgroups/{}", site.db.create_portgroup(group).await.unwrap().uuid)
-                    }
+                let path = if row.resource == "port" {
+                    format!("/v1/ports/{}", site.port(&node).await.uuid)
+                } else {
+                    let group = model::Portgroup::new(node.uuid, Timestamp::now());
+                    format!("/v1/portgroups/{}", site.db.create_portgroup(group).await.unwrap().uuid)
                 };
                 let value = match row.field {
                     "portgroup_uuid" => {

@@ -79,6 +79,7 @@ pub(crate) struct Knobs {
     pub(crate) in_band: bool,
     /// Unknown machines are enrolled.
     pub(crate) discovers: bool,
+    pub(crate) built_in_rules: Vec<inspection::rules::Rule>,
     /// Every action takes so long.
     pub(crate) slow: Duration,
     /// Actions of drivers never end once so many have: the process is about to die.
@@ -105,6 +106,7 @@ impl Default for Knobs {
             invalid_image: false,
             in_band: false,
             discovers: false,
+            built_in_rules: Vec::new(),
             slow: Duration::ZERO,
             die_after: None,
             callback: Duration::from_mins(1),
@@ -520,6 +522,7 @@ impl Rig {
             power: hardware.knobs.power.clone(),
             inspection: Inspection {
                 discovery: hardware.knobs.discovers.then(|| "test".to_owned()),
+                built_in: hardware.knobs.built_in_rules.clone(),
                 ..Inspection::default()
             },
             policy: Policy {

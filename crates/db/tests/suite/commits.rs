@@ -263,7 +263,7 @@ pub(crate) async fn a_state_takes_so_many_nodes(db: Db) {
         Commit { admission: Some(admission), ..Commit::new(before.clone(), after) }
     };
     let mut far = bare();
-    far.conductor_group = "far".to_owned();
+    "far".clone_into(&mut far.conductor_group);
     let mut waiting = bare();
     waiting.provision_state = S::DeployWait;
     let nodes = store(&db, vec![bare(), bare(), far, waiting]).await;

@@ -1,11 +1,14 @@
 //! What is made of what ramdisks report of their machines.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use inspection::hooks::{AddPorts, Hook, KeepPorts, Options, PciAlias};
 use inspection::rules::Masking;
 use ipnet::IpNet;
 use serde::Deserialize;
+
+use super::built_in_rules;
 
 /// In-band inspection.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +30,8 @@ pub struct Inspection {
     pub mask_secrets: Mask,
     /// The hardware type with which unknown machines are enrolled; without one they are refused.
     pub auto_discovery_driver: Option<String>,
+    /// A file, or a directory of files, with rules beside those of the API.
+    pub built_in_rules: Option<PathBuf>,
 }
 
 /// Which interfaces get a port.
@@ -79,6 +84,7 @@ impl Default for Inspection {
             pci_devices: BTreeMap::new(),
             mask_secrets: Mask::Always,
             auto_discovery_driver: None,
+            built_in_rules: None,
         }
     }
 }
@@ -114,6 +120,12 @@ impl Inspection {
                 Mask::Never => Masking::Never,
             },
             discovery: self.auto_discovery_driver.clone(),
+            built_in: self
+                .built_in_rules
+                .as_deref()
+                .map(built_in_rules::read)
+                .transpose()?
+                .unwrap_or_default(),
         })
     }
 

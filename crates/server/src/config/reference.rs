@@ -618,6 +618,13 @@ pub const FIELDS: &[Field] = &[
         r#""ipmi""#,
         "The hardware type with which machines that nobody knows are enrolled when their ramdisk reports. Default: they are refused.",
     ),
+    field(
+        "inspection",
+        "built_in_rules",
+        "",
+        r#""/etc/wrought/inspection-rules""#,
+        "A YAML file with a list of inspection rules, or a directory of such files, read at the start. They have the form of the API's rules, run among them by priority, and cannot be seen or changed through the API.",
+    ),
 ];
 
 /// The reference page, in Markdown.
