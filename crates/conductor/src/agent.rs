@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::engine::{Engine, TurnError};
+use crate::measure;
 
 /// What stands for a token that is not told a second time.
 const MASK: &str = "******";
@@ -74,7 +75,7 @@ impl Engine {
     ) -> Result<(), RequestError> {
         let refusal = OnceLock::new();
         let turn = self
-            .turn(uuid, |node, flow, world| {
+            .turn_on(uuid, None, |node, flow, world| {
                 token_fits(&node, heartbeat.agent_token.as_ref())
                     .inspect_err(|_| _ = refusal.set(HeartbeatRefusal::Token))?;
                 if !expects_heartbeat(node.provision_state, world.policy.fast_track.is_some()) {
@@ -88,6 +89,7 @@ impl Engine {
             })
             .await;
         let turn = turn.map_err(|error| request_error(uuid, error));
+        measure::heard(turn.is_ok());
         match (&turn, refusal.get()) {
             (Ok(_), _) => self.see(uuid, BootEventKind::Heartbeat { version: heartbeat.agent_version }),
             (Err(error), Some(reason)) => {
@@ -96,8 +98,8 @@ impl Engine {
             }
             (Err(_), None) => {}
         }
-        let (node, effect) = turn?;
-        self.follow(node, effect);
+        let (standing, effect) = turn?;
+        self.follow(standing, effect);
         Ok(())
     }
 

@@ -7,23 +7,25 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cluster::Members;
 use conductor_api::RequestError;
-use db::{Admission, Commit, Db, DbError, FlowChange, FlowRow, HistoryEntry, JournalWrite};
+use db::{Admission, Commit, Db, DbError, FlowRow, HistoryEntry, JournalWrite};
 use driver::Registry;
 use model::{HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
     Decision, Effect, Entry, ErrorCode, FlowRecord, Input, OfferedStep, Outcome, PlannedStep, Plans,
     StepError, StepList, World, feed,
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::Options;
 use crate::agent::ProgressBoard;
+use crate::alarm::Alarm;
 use crate::allocation::Allocating;
 use crate::gate::Gates;
 use crate::measure;
+use crate::standing::{self, Standing, StoredFlow};
 use crate::tenure::Tenure;
 
 /// How often a decision is made anew because somebody else wrote the node in between.
@@ -47,8 +49,8 @@ pub(crate) struct Engine {
     pub(crate) replaced: CancellationToken,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
-    /// A deadline may have come closer.
-    pub(crate) deadlines: Notify,
+    /// Wakes the timer when a deadline has come closer.
+    pub(crate) deadlines: Alarm,
     /// Room for work that nobody waits for.
     pub(crate) background: Arc<Semaphore>,
     pub(crate) allocating: Allocating,
@@ -159,7 +161,7 @@ impl Engine {
             progress: ProgressBoard::default(),
             stop,
             tasks: TaskTracker::new(),
-            deadlines: Notify::new(),
+            deadlines: Alarm::default(),
             background: Arc::new(Semaphore::new(MAX_BACKGROUND)),
             allocating: Allocating::default(),
             discovering: tokio::sync::Mutex::default(),
@@ -172,18 +174,13 @@ impl Engine {
 
     /// Loads the node and its flow.
     pub(crate) async fn load(&self, node: NodeUuid) -> Result<(Node, Option<FlowRecord>), TurnError> {
-        let (found, flow) = self.load_with_conductor(node).await?;
-        Ok((found, flow.map(|(flow, _)| flow)))
+        self.read(node).await.map(Standing::split)
     }
 
-    /// As [`Engine::load`], with the conductor that works on the flow.
-    async fn load_with_conductor(
-        &self,
-        node: NodeUuid,
-    ) -> Result<(Node, Option<(FlowRecord, String)>), TurnError> {
+    /// The same, to begin a turn with.
+    pub(crate) async fn read(&self, node: NodeUuid) -> Result<Standing, TurnError> {
         let (found, flow) = self.db.get_node_with_flow(node).await?.ok_or(TurnError::Gone(node))?;
-        let flow = flow.map(|row| Ok((serde_json::from_str(&row.record)?, row.conductor)));
-        Ok((found, flow.transpose().map_err(TurnError::Record)?))
+        Standing::read(found, flow).map_err(TurnError::Record)
     }
 
     /// The registration that work begins under now.
@@ -200,7 +197,22 @@ impl Engine {
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
-        self.turn_under(&self.tenure(), uuid, None, decision).await
+        let (standing, effect) = self.turn_on(uuid, None, decision).await?;
+        Ok((standing.node, effect))
+    }
+
+    /// The same for a node that was read or written before, as `known`: it is read only if somebody else wrote it since.
+    /// The answer is how it stands now.
+    pub(crate) async fn turn_on<F>(
+        &self,
+        uuid: NodeUuid,
+        known: Option<Standing>,
+        decision: F,
+    ) -> Result<(Standing, Option<Effect>), TurnError>
+    where
+        F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
+    {
+        self.admitted_turn(uuid, None, known, decision).await
     }
 
     /// The same for what may not be done to any number of nodes at once.
@@ -208,27 +220,29 @@ impl Engine {
         &self,
         uuid: NodeUuid,
         admission: Option<Admission>,
+        known: Option<Standing>,
         decision: F,
-    ) -> Result<(Node, Option<Effect>), TurnError>
+    ) -> Result<(Standing, Option<Effect>), TurnError>
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
-        self.turn_under(&self.tenure(), uuid, admission, decision).await
+        self.turn_under(&self.tenure(), uuid, admission, known, decision).await
     }
 
-    /// As [`Engine::turn`], under the registration that the work began under.
+    /// As [`Engine::turn_on`], under the registration that the work began under.
     async fn turn_under<F>(
         &self,
         tenure: &Tenure,
         uuid: NodeUuid,
         admission: Option<Admission>,
+        known: Option<Standing>,
         decision: F,
-    ) -> Result<(Node, Option<Effect>), TurnError>
+    ) -> Result<(Standing, Option<Effect>), TurnError>
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
         // Nodes and records are large: whoever waits for a turn should not be.
-        Box::pin(self.turn_in_place(tenure, uuid, admission, decision)).await
+        Box::pin(self.turn_in_place(tenure, uuid, admission, known, decision)).await
     }
 
     async fn turn_in_place<F>(
@@ -236,28 +250,35 @@ impl Engine {
         tenure: &Tenure,
         uuid: NodeUuid,
         admission: Option<Admission>,
+        mut known: Option<Standing>,
         decision: F,
-    ) -> Result<(Node, Option<Effect>), TurnError>
+    ) -> Result<(Standing, Option<Effect>), TurnError>
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
+        let waits = tokio::time::Instant::now();
         let _gate = self.gates.pass(uuid).await;
+        measure::passed(waits.elapsed());
         let mut conflicts = 0;
         loop {
             if !tenure.holds() {
                 return Err(TurnError::Fenced);
             }
-            let (before, flow) = self.load_with_conductor(uuid).await?;
-            let (flow, conductor) = flow.unzip();
+            let standing = match known.take() {
+                Some(known) => known,
+                None => self.read(uuid).await?,
+            };
+            let (before, flow) = (standing.node, standing.flow);
             let now = Timestamp::now();
             let plans = NodePlans { engine: self };
             let world =
                 World { now, holder: &self.options.hostname, policy: &self.options.policy, plans: &plans };
+            let (flow, row) = flow.map(StoredFlow::apart).unzip();
             let step = flow.as_ref().and_then(measure::Step::of);
             let was = (before.provision_state, before.provision_updated_at);
             let decided = decision(before.clone(), flow, world)?;
             let stands = decided.flow.as_ref().map(|flow| (flow.id, flow.step));
-            let (commit, effect) = self.commit_of(before, decided, conductor, now);
+            let (commit, flow, effect) = self.commit_of(before, decided, row, now);
             let commit = Commit { by: Some(tenure.term.clone()), admission: admission.clone(), ..commit };
             match self.db.commit(commit).await {
                 Ok(node) => {
@@ -265,8 +286,10 @@ impl Engine {
                     if let Some(step) = step {
                         step.note_end(stands, now);
                     }
-                    self.deadlines.notify_one();
-                    return Ok((node, effect));
+                    if let Some(deadline) = flow.as_ref().and_then(StoredFlow::deadline) {
+                        self.deadlines.set(deadline);
+                    }
+                    return Ok((Standing { node, flow }, effect));
                 }
                 Err(DbError::Conflict { .. }) if conflicts < MAX_CONFLICTS => conflicts += 1,
                 Err(DbError::Fenced { .. }) => return Err(TurnError::Fenced),
@@ -279,9 +302,9 @@ impl Engine {
         &self,
         before: Node,
         decided: Decision,
-        conductor: Option<String>,
+        row: Option<FlowRow>,
         now: Timestamp,
-    ) -> (Commit, Option<Effect>) {
+    ) -> (Commit, Option<StoredFlow>, Option<Effect>) {
         let takes_over = decided.takes_over();
         let journal = decided
             .journal
@@ -315,18 +338,12 @@ impl Engine {
                 created_at: now,
             })
             .collect();
-        let flow = match &decided.flow {
-            Some(record) => {
-                // Whoever is at an effect goes on with the flow; all others only note something beside it.
-                let theirs = conductor.filter(|_| !takes_over);
-                let conductor = theirs.unwrap_or_else(|| self.options.hostname.clone());
-                FlowChange::Put(flow_row(before.uuid, record, conductor, now))
-            }
-            None if conductor.is_some() => FlowChange::Remove,
-            None => FlowChange::Keep,
-        };
+        // Whoever is at an effect goes on with the flow; all others only note something beside it.
+        let theirs = row.as_ref().filter(|_| !takes_over);
+        let conductor = theirs.map_or_else(|| self.options.hostname.clone(), |row| row.conductor.clone());
+        let (stored, flow) = standing::store(before.uuid, row, decided.flow, conductor, now);
         // What an agent said of an earlier step is not news any more.
-        if decided.flow.is_none() || decided.effect.as_ref().is_some_and(|effect| !effect.poll) {
+        if stored.is_none() || decided.effect.as_ref().is_some_and(|effect| !effect.poll) {
             self.progress.forget(before.uuid);
         }
         tracing::debug!(
@@ -336,7 +353,7 @@ impl Engine {
             effect = ?decided.effect.as_ref().map(|effect| &effect.action),
             "decided"
         );
-        (Commit { flow, journal, history, ..Commit::new(before, decided.node) }, decided.effect)
+        (Commit { flow, journal, history, ..Commit::new(before, decided.node) }, stored, decided.effect)
     }
 
     /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.
@@ -347,12 +364,13 @@ impl Engine {
     }
 
     /// Carries out an effect that a turn has just recorded, and goes on until the flow rests.
-    pub(crate) fn follow(self: &Arc<Self>, node: Node, effect: Option<Effect>) {
+    pub(crate) fn follow(self: &Arc<Self>, standing: Standing, effect: Option<Effect>) {
         let Some(effect) = effect else { return };
         let engine = Arc::clone(self);
-        let span = tracing::info_span!(parent: None, "drive", node = %node.uuid);
+        let uuid = standing.node.uuid;
+        let span = tracing::info_span!(parent: None, "drive", node = %uuid);
         self.tasks.spawn(
-            async move { engine.drive_on(node.uuid, None, Some((node, effect))).await }.instrument(span),
+            async move { engine.drive_on(uuid, None, Some((standing, effect))).await }.instrument(span),
         );
     }
 
@@ -370,19 +388,22 @@ impl Engine {
         self: Arc<Self>,
         uuid: NodeUuid,
         mut input: Option<Input>,
-        mut todo: Option<(Node, Effect)>,
+        mut todo: Option<(Standing, Effect)>,
     ) {
         // Whatever comes of this is said under the registration that it began under, or not at all.
         let tenure = self.tenure();
+        let mut known = None;
         loop {
             if let Some(input) = input.take() {
-                todo = match self.step(&tenure, uuid, input).await {
-                    Some((node, Some(effect))) => Some((node, effect)),
+                todo = match self.step(&tenure, uuid, known.take(), input).await {
+                    Some((standing, Some(effect))) => Some((standing, effect)),
                     Some((_, None)) | None => return,
                 };
             }
-            let Some((node, effect)) = todo.take() else { return };
+            let Some((standing, effect)) = todo.take() else { return };
             let (run, seq) = (effect.run, effect.seq);
+            let node = standing.node.clone();
+            known = Some(standing);
             self.driving.lock().unwrap_or_else(PoisonError::into_inner).insert(uuid);
             let outcome = tokio::select! {
                 outcome = self.guarded(&tenure, node, effect) => outcome,
@@ -396,14 +417,17 @@ impl Engine {
     }
 
     /// Records an input. An outcome must not be lost, so a failing store is tried again until the service stops.
-    async fn step(&self, tenure: &Tenure, uuid: NodeUuid, input: Input) -> Option<(Node, Option<Effect>)> {
+    async fn step(
+        &self,
+        tenure: &Tenure,
+        uuid: NodeUuid,
+        mut known: Option<Standing>,
+        input: Input,
+    ) -> Option<(Standing, Option<Effect>)> {
         let mut pause = Duration::from_millis(200);
         loop {
-            let turn = self
-                .turn_under(tenure, uuid, None, |node, flow, world| {
-                    Ok(feed(node, flow, input.clone(), world))
-                })
-                .await;
+            let again = |node, flow, world: World<'_>| Ok(feed(node, flow, input.clone(), world));
+            let turn = self.turn_under(tenure, uuid, None, known.take(), again).await;
             match turn {
                 Ok(turn) => return Some(turn),
                 Err(TurnError::Fenced) => {
@@ -433,16 +457,19 @@ impl Engine {
     /// Carries out an effect within its limit; a panic in a driver is its failure, not the node's end. `None` when the
     /// tenure ended meanwhile.
     async fn guarded(self: &Arc<Self>, tenure: &Arc<Tenure>, node: Node, effect: Effect) -> Option<Outcome> {
+        let waits = measure::EFFECTS.enter(&["waiting"]);
         let _permit = self.permits.acquire().await.ok()?;
+        drop(waits);
+        let _runs = measure::EFFECTS.enter(&["under way"]);
         let limit = effect.action.limit();
         let label = effect.action.to_string();
         let flow = effect.flow.flow().name;
         let step = effect.step.as_ref().map(PlannedStep::label);
         let (engine, held) = (Arc::clone(self), Arc::clone(tenure));
         let began = tokio::time::Instant::now();
+        let span = tracing::info_span!("effect", flow, step, seq = effect.seq, action = label);
         let task = tokio::spawn(
-            async move { Box::pin(held.within(engine.carry_out(&node, effect))).await }
-                .instrument(tracing::Span::current()),
+            async move { Box::pin(held.within(engine.carry_out(&node, effect))).await }.instrument(span),
         );
         let abort = AbortOnDrop(task.abort_handle());
         let outcome = match tokio::time::timeout(limit, task).await {
@@ -474,17 +501,5 @@ struct AbortOnDrop(tokio::task::AbortHandle);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-fn flow_row(node: NodeUuid, record: &FlowRecord, conductor: String, now: Timestamp) -> FlowRow {
-    FlowRow {
-        node,
-        flow: record.id,
-        kind: record.kind.flow().name.to_owned(),
-        record: serde_json::to_string(record).unwrap_or_default(),
-        deadline_at: record.wake_at(),
-        updated_at: now,
-        conductor,
     }
 }

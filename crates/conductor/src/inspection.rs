@@ -59,16 +59,16 @@ impl Engine {
         let reply = self.told(node, report.wants_token).await?;
         self.db.keep_inspection_report(uuid, report.data).await.map_err(|error| store_error(&error))?;
         let turn = self
-            .turn(uuid, |node, flow, world| match flow {
+            .turn_on(uuid, None, |node, flow, world| match flow {
                 Some(flow) if REPORTING.contains(&node.provision_state) => {
                     Ok(decide(node, flow, Input::Inspected, world))
                 }
                 _ => Err(RequestError::LookupNotFound),
             })
             .await;
-        let (node, effect) = turn.map_err(|error| request_error(uuid, error))?;
+        let (standing, effect) = turn.map_err(|error| request_error(uuid, error))?;
         tracing::info!(node = %uuid, "inspection data came");
-        self.follow(node, effect);
+        self.follow(standing, effect);
         Ok(reply)
     }
 

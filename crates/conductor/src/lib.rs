@@ -4,6 +4,7 @@
 //! Knows the driver traits, not the drivers; knows no HTTP. Keeps no state of a node in memory but locks and progress.
 
 mod agent;
+mod alarm;
 mod allocation;
 mod carry_out;
 mod children;
@@ -23,6 +24,7 @@ mod power_sync;
 mod request;
 mod rescue_password;
 mod service;
+mod standing;
 mod tenure;
 mod timer;
 mod vendor;

@@ -1,6 +1,6 @@
 //! What conductors measure: how long nodes stay in states, steps and actions take.
 
-use metrics::{Counter, Exposed, Histogram};
+use metrics::{Counter, Exposed, Gauge, Histogram};
 use model::{FlowId, Node, Timestamp};
 use provision::{FlowRecord, Outcome};
 
@@ -31,9 +31,20 @@ static LOOKS: Counter = Counter::new(
     "Looks at the power of machines, by what they led to.",
     &["outcome"],
 );
+static HEARTBEATS: Counter =
+    Counter::new("wrought_heartbeats_total", "Calls of agents, by what became of them.", &["outcome"]);
+static TURNS: Histogram = Histogram::new(
+    "wrought_turn_wait_seconds",
+    "Time that decisions about a node waited for others about the same node.",
+    &[],
+);
+/// Effects now: those that wait for room, and those under way.
+pub(crate) static EFFECTS: Gauge =
+    Gauge::new("wrought_effects", "Actions on machines: waiting for room, or under way.", &["state"]);
 
 /// The families, to be shown.
-pub const METRICS: &[&dyn Exposed] = &[&STATES, &STEPS, &ACTIONS, &SWEEPS, &LOOKS];
+pub const METRICS: &[&dyn Exposed] =
+    &[&STATES, &STEPS, &ACTIONS, &SWEEPS, &LOOKS, &HEARTBEATS, &TURNS, &EFFECTS];
 
 /// The step at a flow's cursor.
 #[derive(Debug)]
@@ -74,6 +85,16 @@ pub(crate) fn moved(before: (model::ProvisionState, Option<Timestamp>), after: &
     {
         STATES.observe(&[before.0.as_str()], now.since(since));
     }
+}
+
+/// Takes note of an agent's call.
+pub(crate) fn heard(taken: bool) {
+    HEARTBEATS.add(&[if taken { "taken" } else { "refused" }]);
+}
+
+/// Takes note of how long a decision waited for others.
+pub(crate) fn passed(waited: std::time::Duration) {
+    TURNS.observe(&[], waited);
 }
 
 /// Takes note of an action that ended.

@@ -252,8 +252,10 @@ impl Engine {
             provision::World<'_>,
         ) -> Result<Option<Decision>, RequestError>,
     {
-        let turn = self.turn(uuid, |node, flow, world| decide(node, flow, world)?.ok_or_else(overtaken));
-        let (node, effect) = turn.await?;
+        let turn =
+            self.turn_on(uuid, None, |node, flow, world| decide(node, flow, world)?.ok_or_else(overtaken));
+        let (standing, effect) = turn.await?;
+        let node = standing.node.clone();
         tracing::warn!(
             node = %uuid,
             power = node.power_state.map(PowerState::as_str),
@@ -261,7 +263,7 @@ impl Engine {
             switched = effect.is_some(),
             "power was not as it was stored"
         );
-        self.follow(node.clone(), effect);
+        self.follow(standing, effect);
         Ok(node)
     }
 }

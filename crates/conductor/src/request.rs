@@ -68,13 +68,13 @@ impl Engine {
         verb: Verb,
         args: ProvisionArgs,
     ) -> Result<(), RequestError> {
-        let (node, _) = self.load(uuid).await.map_err(|error| request_error(uuid, error))?;
-        let wish = self.wish(&node, verb, &args).await?;
+        let standing = self.read(uuid).await.map_err(|error| request_error(uuid, error))?;
+        let wish = self.wish(&standing.node, verb, &args).await?;
         let hash = hashed(args.rescue_password.as_ref()).await?;
         let asker = Asker { user: args.user.clone(), project: args.project.clone() };
         let admission = self.options.limits.admission(verb, &self.options.conductor_group);
         let turn = self
-            .admitted_turn(uuid, admission, |mut node, flow, world| {
+            .admitted_turn(uuid, admission, Some(standing), |mut node, flow, world| {
                 check(&node, flow.as_ref(), verb).map_err(|refusal| refused(&refusal))?;
                 store_arguments(&mut node, verb, &args, hash.as_deref());
                 self.validate_for(&node, verb)?;
@@ -82,9 +82,9 @@ impl Engine {
                 Ok(decided.asked_by(asker.clone()))
             })
             .await;
-        let (node, effect) = turn.map_err(|error| request_error(uuid, error))?;
-        tracing::info!(node = %uuid, %verb, state = %node.provision_state, "accepted");
-        self.follow(node, effect);
+        let (standing, effect) = turn.map_err(|error| request_error(uuid, error))?;
+        tracing::info!(node = %uuid, %verb, state = %standing.node.provision_state, "accepted");
+        self.follow(standing, effect);
         Ok(())
     }
 
@@ -144,7 +144,7 @@ impl Engine {
             timeout.map_or(SOFT_POWER_OFF_LIMIT, |limit| u32::try_from(limit.as_secs()).unwrap_or(u32::MAX));
         let limit = limit.min(86_400);
         let turn = self
-            .turn(uuid, |node, flow, world| {
+            .turn_on(uuid, None, |node, flow, world| {
                 let drivers = self.drivers(&node)?;
                 drivers.power.validate(&node).map_err(|error| driver_failed(&error))?;
                 if node.disable_power_off && target.end() == PowerState::Off {
@@ -156,9 +156,9 @@ impl Engine {
                 perform_power(node, flow, target, limit, world).map_err(|refusal| refused(&refusal))
             })
             .await;
-        let (node, effect) = turn.map_err(|error| request_error(uuid, error))?;
+        let (standing, effect) = turn.map_err(|error| request_error(uuid, error))?;
         tracing::info!(node = %uuid, %target, "accepted");
-        self.follow(node, effect);
+        self.follow(standing, effect);
         Ok(())
     }
 }

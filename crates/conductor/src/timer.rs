@@ -18,6 +18,7 @@ impl Engine {
     /// Looks at every flow when its deadline has come, until the service stops.
     pub(crate) async fn keep_time(self: Arc<Self>) {
         loop {
+            self.deadlines.looks();
             let sleep = match self.fire().await {
                 Ok(sleep) => sleep,
                 Err(error) => {
@@ -25,9 +26,10 @@ impl Engine {
                     Duration::from_secs(5)
                 }
             };
+            self.deadlines.sleeps(Timestamp::now().plus(sleep));
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}
-                () = self.deadlines.notified() => {}
+                () = self.deadlines.rung() => {}
                 () = self.stop.cancelled() => return,
             }
         }

@@ -1,6 +1,6 @@
 //! Counts and durations of the process, and the text in which Prometheus reads them (its text exposition format 0.0.4).
 //!
-//! A crate that measures has statics of [`Counter`] and [`Histogram`] and a list of them; who serves the text puts the lists
+//! A crate that measures has statics of [`Counter`], [`Gauge`] and [`Histogram`] and a list of them; who serves the text puts the lists
 //! together. Knows no clock and no registry: what is not in a list is not shown.
 
 mod text;
@@ -137,14 +137,53 @@ impl Histogram {
     }
 }
 
+/// How many there are now.
+#[derive(Debug)]
+pub struct Gauge(Series<AtomicU64>);
+
+/// One that is counted as long as this lives.
+#[derive(Debug)]
+pub struct Present(Arc<AtomicU64>);
+
+impl Gauge {
+    /// A family.
+    pub const fn new(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
+        Self(Series::new(name, help, labels))
+    }
+
+    /// One more with these label values, until the answer is dropped.
+    pub fn enter(&self, values: &[&str]) -> Present {
+        let present = Present(self.0.of(values));
+        present.0.fetch_add(1, Ordering::Relaxed);
+        present
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Appends a family that has a number for each series.
+fn write_numbers(series: &Series<AtomicU64>, kind: &str, out: &mut String) {
+    let Series { name, help, labels, .. } = series;
+    text::head(out, name, help, kind);
+    for (values, count) in series.all() {
+        let count = count.load(Ordering::Relaxed).to_string();
+        text::line(out, name, &text::labels(labels, &values), &count);
+    }
+}
+
+impl Exposed for Gauge {
+    fn write(&self, out: &mut String) {
+        write_numbers(&self.0, "gauge", out);
+    }
+}
+
 impl Exposed for Counter {
     fn write(&self, out: &mut String) {
-        let Series { name, help, labels, .. } = self.0;
-        text::head(out, name, help, "counter");
-        for (values, count) in self.0.all() {
-            let count = count.load(Ordering::Relaxed).to_string();
-            text::line(out, name, &text::labels(labels, &values), &count);
-        }
+        write_numbers(&self.0, "counter", out);
     }
 }
 
@@ -185,6 +224,20 @@ mod tests {
         BOOTS.write(&mut text);
         let expected = "# HELP boots_total Boots.\n# TYPE boots_total counter\n\
             boots_total{kind=\"http\",file=\"x\"} 5\nboots_total{kind=\"tftp\",file=\"a\\\"b\\\\c\\n\"} 1\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn gauges_count_what_is_there() {
+        static GUESTS: Gauge = Gauge::new("guests", "Guests.", &["room"]);
+        let first = GUESTS.enter(&["blue"]);
+        let _second = GUESTS.enter(&["blue"]);
+        drop(first);
+        drop(GUESTS.enter(&["red"]));
+        let mut text = String::new();
+        GUESTS.write(&mut text);
+        let expected =
+            "# HELP guests Guests.\n# TYPE guests gauge\nguests{room=\"blue\"} 1\nguests{room=\"red\"} 0\n";
         assert_eq!(text, expected);
     }
 

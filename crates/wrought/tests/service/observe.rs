@@ -68,6 +68,9 @@ async fn a_failing_clean_explains_itself() {
             "wrought_store_writes_waiting ",
             "wrought_store_write_seconds_count{outcome=\"ok\"} ",
             "wrought_boot_events_lost 0",
+            "wrought_effects{state=\"under way\"} 0",
+            "wrought_effects{state=\"waiting\"} 0",
+            "wrought_turn_wait_seconds_count ",
         ],
     );
     assert!(!text.contains(&node) && !text.contains(machine.name()), "a node is named");
