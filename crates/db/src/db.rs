@@ -35,6 +35,8 @@ use crate::{
 
 /// Lists that may have more rows than this are read on a thread that may block.
 const POINT_ROWS: usize = 200;
+/// How soon readers look again for events that are held up.
+const HELD: std::time::Duration = std::time::Duration::from_millis(20);
 /// Wake-ups kept for a receiver that is slow; beyond it the receiver is told that it lags.
 const WAKEUPS: usize = 1024;
 
@@ -69,11 +71,16 @@ impl Shared {
         Self { statements: AtomicU64::new(0), wakeups, events }
     }
 
+    /// Readers of events are to look again.
+    pub(crate) fn ring(&self) {
+        self.events.send_modify(|count| *count += 1);
+    }
+
     /// Passes a wake-up on to those who listen.
     pub(crate) fn wake(&self, wakeup: Wakeup) {
         let is_event = matches!(&wakeup, Wakeup::Notice { channel, .. } if channel == event::CHANNEL);
         if is_event || wakeup == Wakeup::MayHaveMissed {
-            self.events.send_modify(|count| *count += 1);
+            self.ring();
         }
         if !is_event {
             // Nobody listens: nobody needs to be woken.
@@ -531,7 +538,16 @@ impl Db {
     /// `EventsGone` when some after the last one seen were dropped, `EventsAhead` when there never was such a one.
     pub async fn events(&self, query: &EventQuery) -> Result<EventPage, DbError> {
         let query = query.clone();
-        self.read(Size::of(query.limit), move |session| event::page(session, &query)).await
+        let page = self.read(Size::of(query.limit), move |session| event::page(session, &query)).await?;
+        if page.held {
+            // Who holds them up rings when it commits, and not when it gives up.
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move {
+                tokio::time::sleep(HELD).await;
+                shared.ring();
+            });
+        }
+        Ok(page)
     }
 
     /// Changes whenever there may be new events, of this process or (PostgreSQL) of another.
@@ -539,9 +555,9 @@ impl Db {
         self.shared.events.subscribe()
     }
 
-    /// The number of the newest event; 0 when there is none.
+    /// The number of the newest event that readers may see; 0 when there is none.
     pub async fn last_event(&self) -> Result<i64, DbError> {
-        self.read(Size::Point, event::last).await
+        self.read(Size::Point, event::last_settled).await
     }
 
     /// Drops events that are not to be kept any longer at the time `now`; how many. Some thousands at a time: 0 says that

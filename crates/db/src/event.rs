@@ -1,16 +1,17 @@
 //! Events: what others are told of, in one order, each with a number to resume from.
 //!
-//! An event is written in the transaction of the change that it tells of, as the last thing before the commit and one
-//! transaction at a time, so that numbers appear in order: whoever has seen an event has seen all below it, and no
-//! transaction that commits late can be skipped. Old events are dropped; up to which number is noted, so that a reader
-//! who comes too late is told so.
+//! An event is written in the transaction of the change that it tells of, as the last thing before the commit. Numbers
+//! are given before the commit and may be committed in another order, so a transaction announces before it takes some
+//! that it will have events above the last number given; readers stop short of the lowest that is announced. Thus
+//! whoever has seen an event has seen all below it, no transaction that commits late can be skipped, and writers do not
+//! wait for each other. Old events are dropped; up to which number is noted, so that a reader who comes too late is told so.
 
 use std::time::Duration;
 
 use model::{NodeUuid, Timestamp};
 
 use crate::filter::Conditions;
-use crate::session::{Cells, Param, Session, all, first};
+use crate::session::{Cells, Expected, Param, Session, all, first};
 use crate::statement::statements;
 use crate::stored::{Stored as _, text};
 use crate::{DbError, Scope, account};
@@ -111,6 +112,8 @@ pub struct EventPage {
     pub cursor: i64,
     /// Whether there may be more at once.
     pub full: bool,
+    /// Whether some are recorded that are shown only when it is known what comes before them: within a moment.
+    pub held: bool,
 }
 
 /// How long events are kept.
@@ -139,13 +142,14 @@ pub(crate) fn add(session: &mut dyn Session, events: &[NewEvent]) -> Result<(), 
     if events.is_empty() {
         return Ok(());
     }
-    session.order_events()?;
+    session.announce_events()?;
     for event in events {
         let resource = event.resource.param();
         let (kind, node) = (text(&event.kind), event.node.param());
         let (payload, at) = (text(&event.payload), event.at.param());
         if event.whose == Whose::OfNode {
-            session.execute((&ADD_OF_NODE).into(), &[kind, node, resource, payload, at])?;
+            let params = [kind, node, resource, payload, at];
+            session.execute_later(&ADD_OF_NODE, &params, Expected::success("event"))?;
             continue;
         }
         let (owner, lessee) = match &event.whose {
@@ -158,9 +162,9 @@ pub(crate) fn add(session: &mut dyn Session, events: &[NewEvent]) -> Result<(), 
             Whose::System => 2,
         });
         let params = [kind, node, resource, payload, at, owner, lessee, audience];
-        session.execute((&ADD).into(), &params)?;
+        session.execute_later(&ADD, &params, Expected::success("event"))?;
     }
-    session.notify(CHANNEL, "")
+    session.ring()
 }
 
 /// A page of events.
@@ -170,9 +174,12 @@ pub(crate) fn page(session: &mut dyn Session, query: &EventQuery) -> Result<Even
     if query.after > newest {
         return Err(DbError::EventsAhead { after: query.after, newest });
     }
+    let settled = settled_of(session, newest)?;
     let mut wanted = Conditions::seen_by(&query.visible_to, or_everybody);
     let after = wanted.bind(Param::Int(query.after));
     wanted.and(&format!("id > {after}"));
+    let through = wanted.bind(Param::Int(settled));
+    wanted.and(&format!("id <= {through}"));
     wanted.equals("node_uuid", query.node.as_ref());
     wanted.equals("resource", query.resource.as_ref());
     let kinds: Vec<String> = query
@@ -209,7 +216,21 @@ pub(crate) fn page(session: &mut dyn Session, query: &EventQuery) -> Result<Even
     }
     let full = events.len() >= query.limit;
     let seen = events.last().map_or(query.after, |event| event.id);
-    Ok(EventPage { events, cursor: if full { seen } else { seen.max(newest) }, full })
+    let cursor = if full { seen } else { seen.max(settled) };
+    Ok(EventPage { events, cursor, full, held: settled < newest })
+}
+
+/// The number up to which readers may see events, when `newest` is the newest that is recorded: all up to it that will
+/// ever be are recorded.
+fn settled_of(session: &mut dyn Session, newest: i64) -> Result<i64, DbError> {
+    // Asked after the newest: who got a lower number has announced it before.
+    Ok(session.events_settled()?.map_or(newest, |settled| settled.min(newest)))
+}
+
+/// The number of the newest event that readers may see; 0 when there was none.
+pub(crate) fn last_settled(session: &mut dyn Session) -> Result<i64, DbError> {
+    let newest = last(session)?;
+    settled_of(session, newest)
 }
 
 /// The number of the newest event there was; 0 when there was none.

@@ -4,7 +4,7 @@ use model::{FlowId, NodeUuid, Timestamp};
 
 use crate::DbError;
 use crate::conductor::{self, Term};
-use crate::session::{Cells, Param, Row, Session, all, first};
+use crate::session::{Cells, Expected, Param, Row, Session, all, first};
 use crate::statement::statements;
 use crate::stored::{Stored as _, limit, text};
 
@@ -168,11 +168,12 @@ pub(crate) fn change(session: &mut dyn Session, node: NodeUuid, change: &FlowCha
                 row.updated_at.param(),
                 text(&row.conductor),
             ];
-            session.execute((&PUT).into(), &params)?;
+            session.execute_later(&PUT, &params, Expected::success(row.flow))?;
         }
         FlowChange::Remove => {
-            session.execute((&REMOVE).into(), &[node.param()])?;
-            session.execute((&PURGE_JOURNAL).into(), &[node.param(), limit(JOURNAL_PER_NODE)])?;
+            session.execute_later(&REMOVE, &[node.param()], Expected::success(node))?;
+            let params = [node.param(), limit(JOURNAL_PER_NODE)];
+            session.execute_later(&PURGE_JOURNAL, &params, Expected::success(node))?;
         }
     }
     Ok(())
@@ -197,18 +198,14 @@ pub(crate) fn note(
                 by.map_or(Param::Null, |by| text(&by.hostname)),
                 by.map_or(Param::Null, |by| Param::Int(by.epoch)),
             ];
-            session
-                .execute((&INTENT).into(), &params)
-                .map_err(|error| error.with_value(|_| format!("{flow}/{seq}")))?;
+            session.execute_later(&INTENT, &params, Expected::success(format_args!("{flow}/{seq}")))
         }
         JournalWrite::Outcome { flow, seq, outcome, at } => {
             let params = [node.param(), flow.param(), seq.param(), text(outcome), at.param()];
-            if session.execute((&OUTCOME).into(), &params)? == 0 {
-                return Err(DbError::NotFound { what: "journal line", key: format!("{flow}/{seq}") });
-            }
+            let expected = Expected { key: format!("{flow}/{seq}"), changed: Some("journal line") };
+            session.execute_later(&OUTCOME, &params, expected)
         }
     }
-    Ok(())
 }
 
 /// The node's flow.

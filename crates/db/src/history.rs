@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{HistoryUuid, NodeUuid, Timestamp};
 
-use crate::session::{Cells, Param, Row, Session, all, first};
+use crate::session::{Cells, Expected, Param, Row, Session, all, first};
 use crate::statement::statements;
 use crate::stored::{Stored as _, limit, text};
 use crate::{DbError, HistoryRetention};
@@ -87,17 +87,15 @@ pub(crate) fn add(
             entry.duration_seconds.param(),
             entry.created_at.param(),
         ];
-        session
-            .execute((&ADD).into(), &params)
-            .map_err(|error| error.with_value(|_| entry.uuid.to_string()))?;
+        session.execute_later(&ADD, &params, Expected::success(entry.uuid))?;
     }
     if let Some(newest) = entries.last() {
         let before = match kept.age {
             Duration::ZERO => i64::MAX,
             age => newest.created_at.minus(age).as_micros(),
         };
-        session
-            .execute((&PURGE).into(), &[node.param(), Param::Int(kept.count.into()), Param::Int(before)])?;
+        let params = [node.param(), Param::Int(kept.count.into()), Param::Int(before)];
+        session.execute_later(&PURGE, &params, Expected::success(node))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! PostgreSQL: a pool of connections with prepared statements; the synchronous operations run on threads that may
 //! block. Wake-ups travel by LISTEN and NOTIFY.
 
+mod bell;
 mod errors;
 mod listener;
 mod session;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use model::NodeUuid;
 use tokio::runtime::Handle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
@@ -17,6 +19,7 @@ use crate::DbError;
 use crate::db::Shared;
 use crate::error::Cause;
 use crate::session::{Find, Session};
+use bell::Bell;
 use errors::classify;
 use listener::Listener;
 use session::PostgresSession;
@@ -36,6 +39,7 @@ const SERVER_LIMITS: &str = "-c statement_timeout=60000 -c lock_timeout=10000 -c
 pub(crate) struct Postgres {
     pool: Pool,
     listener: Listener,
+    bell: Arc<Bell>,
     shared: Arc<Shared>,
 }
 
@@ -52,8 +56,10 @@ impl Postgres {
             .map_err(|source| open_error(url, Cause::new(source)))?;
         let mut client = pool.get().await.map_err(errors::of_pool)?;
         crate::migrate::postgres(&mut client).await?;
-        let listener = Listener::start(config, Arc::clone(&shared)).await?;
-        Ok(Arc::new(Self { pool, listener, shared }))
+        let origin = NodeUuid::random().to_string();
+        let listener = Listener::start(config, Arc::clone(&shared), origin.clone()).await?;
+        let bell = Arc::new(Bell::start(pool.clone(), Arc::clone(&shared), &origin));
+        Ok(Arc::new(Self { pool, listener, bell, shared }))
     }
 
     /// Runs an operation that reads; each statement sees its own snapshot.
@@ -76,13 +82,19 @@ impl Postgres {
         &self,
         operation: impl FnOnce(&mut dyn Session) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
+        let bell = Arc::clone(&self.bell);
         self.run(move |session| {
             session.begin();
-            match operation(session) {
-                Ok(value) => session.end("COMMIT").map(|()| value),
+            match operation(session).and_then(|value| session.commit().map(|()| value)) {
+                Ok(value) => {
+                    if session.rings() {
+                        bell.ring();
+                    }
+                    Ok(value)
+                }
                 Err(error) => {
                     // When not even this works the connection is not used again.
-                    let _ = session.end("ROLLBACK");
+                    let _ = session.roll_back();
                     Err(error)
                 }
             }
@@ -98,6 +110,7 @@ impl Postgres {
     pub(crate) fn close(&self) {
         self.pool.close();
         self.listener.stop();
+        self.bell.stop();
     }
 
     async fn run<T: Send + 'static>(

@@ -115,10 +115,44 @@ impl<'r> Cells<'r> {
     }
 }
 
+/// What is expected of a statement whose outcome is looked at later.
+#[derive(Debug, Clone)]
+pub(crate) struct Expected {
+    /// What the statement is about, for errors.
+    pub(crate) key: String,
+    /// The noun of which a row must have changed; none when it does not matter.
+    pub(crate) changed: Option<&'static str>,
+}
+
+impl Expected {
+    /// That it succeeds.
+    pub(crate) fn success(key: impl ToString) -> Self {
+        Self { key: key.to_string(), changed: None }
+    }
+
+    /// What an outcome means.
+    pub(crate) fn judge(self, outcome: Result<u64, DbError>) -> Result<(), DbError> {
+        match (outcome, self.changed) {
+            (Ok(0), Some(what)) => Err(DbError::NotFound { what, key: self.key }),
+            (Ok(_), _) => Ok(()),
+            (Err(error), _) => Err(error.with_value(|_| self.key)),
+        }
+    }
+}
+
 /// A database, or a transaction on it, for the length of one operation.
 pub(crate) trait Session {
     /// Runs a statement that answers no rows; how many it changed.
     fn execute(&mut self, text: Text<'_>, params: &[Param<'_>]) -> Result<u64, DbError>;
+
+    /// Runs a statement that answers no rows after all that came before it, and before the operation is committed: where
+    /// a statement is a way there and back, several go together. What does not fit `expected` fails the operation.
+    fn execute_later(
+        &mut self,
+        text: &'static Statement,
+        params: &[Param<'_>],
+        expected: Expected,
+    ) -> Result<(), DbError>;
 
     /// Runs a statement and hands each row to `each`, in order.
     fn query(
@@ -140,9 +174,16 @@ pub(crate) trait Session {
     /// The events kept so far, which are forgotten.
     fn take_told(&mut self) -> Vec<NewEvent>;
 
-    /// Until the end of this transaction nobody else commits events, so that their numbers appear in order. To be
-    /// called last, and before the insertion.
-    fn order_events(&mut self) -> Result<(), DbError>;
+    /// From here to the end of this transaction readers know that events may come with numbers that are given out
+    /// from now on. To be called last, and before the insertion.
+    fn announce_events(&mut self) -> Result<(), DbError>;
+
+    /// Readers of events are to look again when, and only when, the transaction commits.
+    fn ring(&mut self) -> Result<(), DbError>;
+
+    /// The number up to which no transaction under way has an event to come; none when none has any. What is asked for
+    /// before this is asked has been committed or never will be, up to there.
+    fn events_settled(&mut self) -> Result<Option<i64>, DbError>;
 }
 
 /// All rows.

@@ -13,7 +13,7 @@ use tokio_postgres::{AsyncMessage, Config, NoTls};
 use super::classify;
 use super::session::CHANNEL;
 use crate::db::Shared;
-use crate::{DbError, Wakeup};
+use crate::{DbError, Wakeup, event};
 
 /// Between attempts to connect again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -22,13 +22,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Listener(JoinHandle<()>);
 
 impl Listener {
-    /// Starts to listen; answers when wake-ups are heard.
-    pub(super) async fn start(config: Config, shared: Arc<Shared>) -> Result<Self, DbError> {
+    /// Starts to listen; answers when wake-ups are heard. Those for readers of events that come from `origin`, which is this
+    /// process, were heard here already.
+    pub(super) async fn start(config: Config, shared: Arc<Shared>, origin: String) -> Result<Self, DbError> {
         let (ready, heard) = oneshot::channel();
         let task = tokio::spawn(async move {
             let mut ready = Some(ready);
             loop {
-                let ended = listen(&config, &shared, &mut ready).await;
+                let ended = listen(&config, &shared, &origin, &mut ready).await;
                 match (ended, ready.take()) {
                     (Err(error), Some(ready)) => {
                         // The first attempt failed: for the opener to know.
@@ -62,6 +63,7 @@ impl Drop for Listener {
 async fn listen(
     config: &Config,
     shared: &Shared,
+    origin: &str,
     ready: &mut Option<oneshot::Sender<Result<(), DbError>>>,
 ) -> Result<(), DbError> {
     let (client, mut connection) = config.connect(NoTls).await.map_err(|error| classify(error, "connect"))?;
@@ -83,8 +85,10 @@ async fn listen(
             message = messages.next() => match message {
                 Some(Ok(AsyncMessage::Notification(notification))) => {
                     let (channel, payload) = notification.payload().split_once('\n').unwrap_or_default();
-                    let (channel, payload) = (channel.to_owned(), payload.to_owned());
-                    shared.wake(Wakeup::Notice { channel, payload });
+                    if channel != event::CHANNEL || payload != origin {
+                        let (channel, payload) = (channel.to_owned(), payload.to_owned());
+                        shared.wake(Wakeup::Notice { channel, payload });
+                    }
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(classify(error, "LISTEN")),

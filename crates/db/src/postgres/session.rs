@@ -7,21 +7,30 @@ use std::sync::atomic::Ordering;
 use bytes::BytesMut;
 use deadpool_postgres::ClientWrapper;
 use futures_util::TryStreamExt as _;
+use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::classify;
 use crate::db::Shared;
-use crate::session::{Cell, Find, Param, Row, Session};
-use crate::statement::Text;
+use crate::session::{Cell, Expected, Find, Param, Row, Session};
+use crate::statement::{Statement, Text};
 use crate::{DbError, NewEvent};
 
 /// The channel that carries all wake-ups; the payload begins with the channel of the caller.
 pub(super) const CHANNEL: &str = "wrought";
 /// Prepared statements kept per connection. Lists have as many texts as there are combinations of filters.
 const STATEMENTS: usize = 512;
-/// Orders the writers of events.
-const EVENT_LOCK: &str = "SELECT pg_advisory_xact_lock(7521968431073)";
+/// Statements sent together at most: as many are polled in their order.
+const TOGETHER: usize = 24;
+/// Says that this transaction will have events with numbers above the one in the lock's key: the last that was given out
+/// before. Any number that no other user of the server is likely to take is above it. The lock is shared: nobody waits.
+const ANNOUNCE: &str = "SELECT pg_advisory_xact_lock_shared((22354::bigint << 48) | \
+    (CASE WHEN is_called THEN last_value ELSE last_value - 1 END)) FROM events_id_seq";
+/// The lowest number that a transaction under way has announced. A lock goes after its transaction's changes are seen.
+const SETTLED: &str = "SELECT MIN((classid::bigint & 65535) << 32 | objid::bigint) FROM pg_locks WHERE locktype = 'advisory' \
+    AND objsubid = 1 AND classid::bigint >> 16 = 22354 \
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// A connection for the length of one operation.
 pub(super) struct PostgresSession<'c> {
@@ -30,6 +39,15 @@ pub(super) struct PostgresSession<'c> {
     shared: &'c Shared,
     transaction: Transaction,
     told: Vec<NewEvent>,
+    later: Vec<Later>,
+    rings: bool,
+}
+
+/// A statement that is to be sent with others.
+struct Later {
+    text: Text<'static>,
+    params: Vec<Param<'static>>,
+    expected: Expected,
 }
 
 /// Where the transaction of an operation stands.
@@ -44,7 +62,8 @@ enum Transaction {
 
 impl<'c> PostgresSession<'c> {
     pub(super) fn new(runtime: &'c Handle, client: &'c ClientWrapper, shared: &'c Shared) -> Self {
-        Self { runtime, client, shared, transaction: Transaction::None, told: Vec::new() }
+        let (told, later) = (Vec::new(), Vec::new());
+        Self { runtime, client, shared, transaction: Transaction::None, told, later, rings: false }
     }
 
     /// The statements that follow belong together, until [`Self::end`].
@@ -52,8 +71,24 @@ impl<'c> PostgresSession<'c> {
         self.transaction = Transaction::Wanted;
     }
 
-    /// Makes what happened since [`Self::begin`] last, or undoes it.
-    pub(super) fn end(&mut self, statement: &'static str) -> Result<(), DbError> {
+    /// Whether readers of events are to look again, once the transaction is committed.
+    pub(super) fn rings(&self) -> bool {
+        self.rings
+    }
+
+    /// Makes what happened since [`Self::begin`] last.
+    pub(super) fn commit(&mut self) -> Result<(), DbError> {
+        self.send_later()?;
+        self.end("COMMIT")
+    }
+
+    /// Undoes what happened since [`Self::begin`].
+    pub(super) fn roll_back(&mut self) -> Result<(), DbError> {
+        self.later.clear();
+        self.end("ROLLBACK")
+    }
+
+    fn end(&mut self, statement: &'static str) -> Result<(), DbError> {
         if self.transaction == Transaction::Open {
             self.runtime
                 .block_on(self.client.batch_execute(statement))
@@ -81,6 +116,36 @@ impl<'c> PostgresSession<'c> {
         let (begun, done) = session.runtime.block_on(async { tokio::join!(biased; begin, work(session)) });
         begun.map_err(|error| classify(error, "BEGIN"))?;
         done
+    }
+
+    /// Sends what was kept for later, each statement behind the other without waiting for its answer.
+    fn send_later(&mut self) -> Result<(), DbError> {
+        let mut later = std::mem::take(&mut self.later).into_iter().peekable();
+        while later.peek().is_some() {
+            let some: Vec<Later> = later.by_ref().take(TOGETHER).collect();
+            self.begin_with(async |session| session.send(some).await)?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, statements: Vec<Later>) -> Result<(), DbError> {
+        let mut prepared = Vec::with_capacity(statements.len());
+        for Later { text, .. } in &statements {
+            prepared.push(self.prepared(text).await.map_err(|error| classify(error, &text.name()))?);
+        }
+        let sent = prepared.iter().zip(&statements);
+        let outcomes =
+            join_all(sent.map(|(statement, later)| self.client.execute_raw(statement, &later.params)));
+        // The first that failed made those behind it fail.
+        for (outcome, Later { text, expected, .. }) in outcomes.await.into_iter().zip(statements) {
+            expected.judge(outcome.map_err(|error| classify(error, &text.name())))?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, text: Text<'static>, params: &[Param<'_>], expected: Expected) {
+        let params = params.iter().map(|param| param.clone().into_owned()).collect();
+        self.later.push(Later { text, params, expected });
     }
 
     async fn prepared(&self, text: &Text<'_>) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
@@ -114,6 +179,7 @@ pub(super) async fn find<T>(
 
 impl Session for PostgresSession<'_> {
     fn execute(&mut self, text: Text<'_>, params: &[Param<'_>]) -> Result<u64, DbError> {
+        self.send_later()?;
         self.shared.statements.fetch_add(1, Ordering::Relaxed);
         self.begin_with(async |session| {
             let wrong = |error| classify(error, &text.name());
@@ -122,12 +188,24 @@ impl Session for PostgresSession<'_> {
         })
     }
 
+    fn execute_later(
+        &mut self,
+        text: &'static Statement,
+        params: &[Param<'_>],
+        expected: Expected,
+    ) -> Result<(), DbError> {
+        self.shared.statements.fetch_add(1, Ordering::Relaxed);
+        self.keep(text.into(), params, expected);
+        Ok(())
+    }
+
     fn query(
         &mut self,
         text: Text<'_>,
         params: &[Param<'_>],
         each: &mut dyn FnMut(&Row<'_>) -> Result<(), DbError>,
     ) -> Result<(), DbError> {
+        self.send_later()?;
         self.shared.statements.fetch_add(1, Ordering::Relaxed);
         self.begin_with(async |session| {
             let wrong = |error| classify(error, &text.name());
@@ -146,6 +224,7 @@ impl Session for PostgresSession<'_> {
 
     fn notify(&mut self, channel: &str, payload: &str) -> Result<(), DbError> {
         crate::wakeup::check(channel, payload)?;
+        self.send_later()?;
         let message = format!("{channel}\n{payload}");
         self.begin_with(async |session| {
             let wrong = |error| classify(error, "pg_notify");
@@ -162,10 +241,23 @@ impl Session for PostgresSession<'_> {
         std::mem::take(&mut self.told)
     }
 
-    fn order_events(&mut self) -> Result<(), DbError> {
-        self.begin_with(async |session| {
-            session.client.batch_execute(EVENT_LOCK).await.map_err(|error| classify(error, EVENT_LOCK))
-        })
+    fn announce_events(&mut self) -> Result<(), DbError> {
+        self.keep(Text::Built(ANNOUNCE), &[], Expected::success("events"));
+        Ok(())
+    }
+
+    fn ring(&mut self) -> Result<(), DbError> {
+        self.rings = true;
+        Ok(())
+    }
+
+    fn events_settled(&mut self) -> Result<Option<i64>, DbError> {
+        let mut settled = None;
+        self.query(Text::Built(SETTLED), &[], &mut |row| {
+            settled = row.take(0)?;
+            Ok(())
+        })?;
+        Ok(settled)
     }
 }
 

@@ -6,9 +6,9 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql};
 
 use super::connection::classify;
-use crate::session::{Cell, Param, Row, Session};
-use crate::statement::Text;
-use crate::{DbError, NewEvent};
+use crate::session::{Cell, Expected, Param, Row, Session};
+use crate::statement::{Statement, Text};
+use crate::{DbError, NewEvent, event};
 
 /// A connection for the length of one operation.
 pub(super) struct SqliteSession<'c> {
@@ -49,6 +49,15 @@ impl Session for SqliteSession<'_> {
         Ok(changed as u64)
     }
 
+    fn execute_later(
+        &mut self,
+        text: &'static Statement,
+        params: &[Param<'_>],
+        expected: Expected,
+    ) -> Result<(), DbError> {
+        expected.judge(self.execute(text.into(), params))
+    }
+
     fn query(
         &mut self,
         text: Text<'_>,
@@ -81,9 +90,17 @@ impl Session for SqliteSession<'_> {
         std::mem::take(&mut self.told)
     }
 
-    fn order_events(&mut self) -> Result<(), DbError> {
+    fn announce_events(&mut self) -> Result<(), DbError> {
         // There is one writer.
         Ok(())
+    }
+
+    fn ring(&mut self) -> Result<(), DbError> {
+        self.notify(event::CHANNEL, "")
+    }
+
+    fn events_settled(&mut self) -> Result<Option<i64>, DbError> {
+        Ok(None)
     }
 }
 
