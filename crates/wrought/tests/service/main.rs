@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod apart;
 mod bad_input;
 mod client_suites;
 mod clients;
@@ -23,6 +24,8 @@ mod site;
 #[path = "../../../db/tests/suite/server.rs"]
 #[expect(dead_code, reason = "the tests of the store use more of it")]
 mod temp_pg;
+#[path = "../../../cluster/tests/suite/rabbit.rs"]
+mod temp_rabbit;
 
 use std::time::Duration;
 
