@@ -6,6 +6,7 @@ use ipxe::{CmdlineError, KernelCmdline, Param};
 use model::{BootIntent, MacAddr, NodeUuid, ProvisionState as S};
 use netboot::{BootEvent, BootSource, BootTarget, HostBoot, RamdiskBoot};
 use tokio::runtime::Handle;
+use uuid::Uuid;
 
 use crate::site::{KERNEL_FILE, RAMDISK_FILE};
 
@@ -17,24 +18,35 @@ pub(crate) struct StoreBootSource {
     ramdisk: Option<RamdiskBoot>,
     /// The same for a machine that is to report what it finds in itself.
     inspecting: Option<RamdiskBoot>,
+    /// Whether machines that nobody knows are to report, too.
+    discovers: bool,
 }
 
 impl StoreBootSource {
-    /// `parameters` is the operator's part of the command line; agents call `agent_endpoint`.
+    /// `parameters` is the operator's part of the command line; agents call `agent_endpoint`. With `discovers`, a machine
+    /// that nobody knows boots the ramdisk and reports what it is.
     pub(crate) fn new(
         db: Db,
         has_ramdisk: bool,
         parameters: &str,
         agent_endpoint: &str,
+        discovers: bool,
     ) -> Result<Self, CmdlineError> {
         let boot =
             |inspects| has_ramdisk.then(|| ramdisk_boot(parameters, agent_endpoint, inspects)).transpose();
-        Ok(Self { db, runtime: Handle::current(), ramdisk: boot(false)?, inspecting: boot(true)? })
+        Ok(Self { db, runtime: Handle::current(), ramdisk: boot(false)?, inspecting: boot(true)?, discovers })
+    }
+
+    /// What a machine boots that has no port.
+    fn unknown(&self) -> Option<HostBoot> {
+        let ramdisk = self.inspecting.as_ref().filter(|_| self.discovers)?;
+        let boot = BootTarget::Ramdisk(ramdisk.clone());
+        Some(HostBoot { node: Uuid::nil(), address: None, boot })
     }
 
     async fn look_up(&self, mac: MacAddr) -> Result<Option<HostBoot>, db::DbError> {
         let Some(port) = self.db.get_port(&PortKey::Address(mac), &Scope::All).await? else {
-            return Ok(None);
+            return Ok(self.unknown());
         };
         let Some(node) = self.db.get_node(&NodeKey::Uuid(port.node_uuid), &Scope::All).await? else {
             return Ok(None);

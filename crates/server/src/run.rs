@@ -107,6 +107,7 @@ async fn start_netboot(
         config.deploy.kernel.is_some(),
         &config.deploy.kernel_append_params,
         &site::agent_endpoint(config),
+        config.inspection.auto_discovery_driver.is_some(),
     )
     .context("[deploy] kernel_append_params")?;
     let files = SiteFiles {

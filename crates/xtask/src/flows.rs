@@ -25,6 +25,7 @@ const LINE_LIMIT: Duration = Duration::from_mins(4);
 /// What the inspection of this task does beyond the usual.
 const INSPECTION: &str = r#"
 [inspection]
+auto_discovery_driver = "ipmi"
 hooks = ["ramdisk-error", "validate-interfaces", "ports", "architecture", "cpus", "memory", "boot-mode"]
 "#;
 
@@ -74,6 +75,7 @@ async fn play(lab: &Lab, service: &Service, images: &Images) -> Result<()> {
     };
     let story = Story { machine, life: life.with_image(images.first.clone()) };
     platter::imprint(machine, &images.relic)?;
+    told("discovery", story.discover()).await?;
     life.run(&[Phase::Enroll, Phase::Manage], &|_| ()).await?;
     let interfaces = json!("agent");
     life.api
@@ -107,6 +109,39 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
+    /// A machine that nobody knows boots over the network, and is a node afterwards.
+    async fn discover(&self) -> Result<String> {
+        let (api, spec, start) = (&self.life.api, self.machine.spec(), Instant::now());
+        self.machine.boot_from("pxe", true).await?;
+        self.machine.power_on().await?;
+        let path = format!("/v1/ports/detail?address={}", spec.mac);
+        let uuid = loop {
+            let ports = api.get(&path).await?;
+            if let Some(node) = ports["ports"][0]["node_uuid"].as_str() {
+                break node.to_owned();
+            }
+            ensure!(start.elapsed() < LINE_LIMIT, "no node has the machine's network card");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        self.machine.power_off().await?;
+        let node = api.get(&format!("/v1/nodes/{uuid}")).await?;
+        ensure!(
+            node["provision_state"] == json!("enroll") && node["driver"] == json!("ipmi"),
+            "the node is {} with {}",
+            node["provision_state"],
+            node["driver"]
+        );
+        let kept = api.get(&format!("/v1/nodes/{uuid}/inventory")).await?;
+        found(&kept["inventory"], spec)?;
+        ensure!(
+            kept["plugin_data"]["auto_discovered"] == json!(true),
+            "plugin data is {}",
+            kept["plugin_data"]
+        );
+        api.delete_node(&uuid).await?;
+        Ok("enrolled with its port and inventory".to_owned())
+    }
+
     /// The ramdisk's report is stored, hooks fill properties and keep the port, a rule sets a field.
     async fn inspect(&self) -> Result<String> {
         let (api, spec) = (&self.life.api, self.machine.spec());

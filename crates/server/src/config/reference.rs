@@ -616,7 +616,7 @@ pub const FIELDS: &[Field] = &[
         "auto_discovery_driver",
         "",
         r#""ipmi""#,
-        "The hardware type with which machines that nobody knows are enrolled when their ramdisk reports. Default: they are refused.",
+        "The hardware type with which machines that nobody knows are enrolled: `[netboot]` boots them into the ramdisk, and they report. Default: neither.",
     ),
     field(
         "inspection",
