@@ -190,6 +190,11 @@ impl Machine {
         self.inner().consoles
     }
 
+    /// Counts them anew.
+    pub fn forget_consoles(&self) {
+        self.inner().consoles = 0;
+    }
+
     pub(crate) fn note_consoles(&self, waiting: usize) {
         let mut inner = self.inner();
         inner.consoles = inner.consoles.max(waiting);

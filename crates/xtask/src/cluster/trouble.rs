@@ -49,6 +49,8 @@ pub(super) struct Harm {
     at: Timestamp,
     /// From `at` on, how long it takes at least until others may have its work.
     grace: Duration,
+    /// Whether the victim comes back with all that it had in mind.
+    pub(super) wakes: bool,
     /// What is to be undone, and when.
     mend: Option<(Trouble, Instant)>,
 }
@@ -76,6 +78,7 @@ impl Trouble {
         let lasts = matches!(self, Self::Stall | Self::Cut);
         Ok(Harm {
             victim: one.then(|| victim.to_owned()),
+            wakes: lasts,
             mend: lasts.then(|| (self, Instant::now() + AWAY)),
             at,
             // Who signs off is succeeded at once; who only falls silent may have given a sign of life just before.
@@ -115,7 +118,7 @@ impl Harm {
     /// Nothing broke.
     #[cfg(test)]
     pub(super) fn none(at: Timestamp) -> Self {
-        Self { victim: Some(String::new()), at, grace: Duration::ZERO, mend: None }
+        Self { victim: Some(String::new()), at, grace: Duration::ZERO, wakes: false, mend: None }
     }
 }
 
@@ -126,7 +129,13 @@ mod tests {
     #[test]
     fn only_the_victim_is_succeeded_and_not_before_its_lease_has_run_out() {
         let at = Timestamp::from_micros(1_000_000);
-        let harm = Harm { victim: Some("a".to_owned()), at, grace: Duration::from_secs(4), mend: None };
+        let harm = Harm {
+            victim: Some("a".to_owned()),
+            at,
+            grace: Duration::from_secs(4),
+            wakes: false,
+            mend: None,
+        };
         let later = |seconds| at.plus(Duration::from_secs(seconds));
         assert!(harm.may_be_succeeded("a", at, later(5)));
         assert!(!harm.may_be_succeeded("a", at, later(3)));

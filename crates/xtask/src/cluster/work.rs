@@ -92,6 +92,7 @@ impl Work {
         for machine in site.fleet.machines() {
             let state = states.get(machine.name()).with_context(|| format!("{} is gone", machine.name()))?;
             let job = Job::next(machine.index(), state.provision_state)?;
+            machine.forget_consoles();
             orders.push(Order { machine: Arc::clone(machine), job, before: machine.operations().len() });
         }
         stream::iter(&orders)
