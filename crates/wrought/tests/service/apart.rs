@@ -76,7 +76,8 @@ impl Apart {
     }
 
     fn logs(&self) -> String {
-        self.processes.iter().map(|(role, process)| format!("{role}:\n{}\n", process.log_tail())).collect()
+        let tails = self.processes.iter().map(|(role, process)| format!("{role}:\n{}", process.log_tail()));
+        tails.collect::<Vec<_>>().join("\n")
     }
 
     /// Asks until the answer is as wanted.
