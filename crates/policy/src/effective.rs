@@ -129,7 +129,7 @@ pub struct Policy {
 /// The rules by number, in the order of their names.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    rules: Vec<Rule>,
+    by_number: Vec<Rule>,
     numbers: HashMap<String, usize>,
     settings: Settings,
 }
@@ -177,7 +177,7 @@ impl Policy {
 
     fn new(rules: BTreeMap<String, Rule>, settings: Settings) -> Self {
         let numbers = rules.keys().cloned().enumerate().map(|(number, name)| (name, number)).collect();
-        let rules = Rules { rules: rules.into_values().collect(), numbers, settings };
+        let rules = Rules { by_number: rules.into_values().collect(), numbers, settings };
         Self { rules: Arc::new(rules), known: Known::default() }
     }
 
@@ -188,13 +188,11 @@ impl Policy {
 
     /// Which objects of `kind` the rule allows `caller` to use. A rule that is not there allows nothing.
     pub fn scope(&self, rule: &str, caller: &Caller, kind: Kind) -> Scope {
-        match self.rules.index(rule) {
-            Some(index) => self.rules.decide(index, caller, kind),
-            None => {
-                debug_assert!(false, "there is no rule {rule}");
-                Scope::Nothing
-            }
-        }
+        let Some(index) = self.rules.index(rule) else {
+            debug_assert!(false, "there is no rule {rule}");
+            return Scope::Nothing;
+        };
+        self.rules.decide(index, caller, kind)
     }
 
     /// Whether the rule allows `caller` what is not about any object.
@@ -206,7 +204,7 @@ impl Policy {
     pub fn rules(&self) -> impl Iterator<Item = Effective> {
         let mut names: Vec<(&String, &usize)> = self.rules.numbers.iter().collect();
         names.sort_unstable();
-        names.into_iter().zip(&self.rules.rules).map(|((name, _), rule)| Effective {
+        names.into_iter().zip(&self.rules.by_number).map(|((name, _), rule)| Effective {
             name: name.clone(),
             check: rule.check.clone(),
             origin: rule.origin,
@@ -218,7 +216,7 @@ impl Policy {
 impl Rules {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.rules.len()
+        self.by_number.len()
     }
 
     /// The number of the rule of this name.
@@ -228,7 +226,7 @@ impl Rules {
 
     /// What the rule of this number allows.
     pub(crate) fn decide(&self, index: usize, caller: &Caller, kind: Kind) -> Scope {
-        match self.rules.get(index) {
+        match self.by_number.get(index) {
             Some(rule) if rule.scopes.is_empty() || rule.scopes.contains(&caller.scope()) => {
                 rule.expression.scope(caller, &self.settings, kind)
             }
