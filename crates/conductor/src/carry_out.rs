@@ -184,7 +184,7 @@ async fn driver_step(
     Ok(match reply {
         Ok(StepReply::Done(facts)) => Outcome::Done(facts),
         Ok(StepReply::Waiting(_)) if asked => Outcome::Running,
-        Ok(StepReply::Waiting(wait)) => Outcome::Waiting(Box::new(wait)),
+        Ok(StepReply::Waiting(wait)) => Outcome::Waiting(wait),
         Ok(StepReply::NotFound) => Outcome::NotFound,
         Err(error) if asked && error.retry() == Retry::Transient => {
             Outcome::Unreachable(error.into_step_error())

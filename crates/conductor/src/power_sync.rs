@@ -135,7 +135,7 @@ impl Engine {
         };
         match looks {
             Ok(looks) => {
-                tracing::debug!(sweep = sweep.as_str(), looks, took = ?began.elapsed(), "looked at power")
+                tracing::debug!(sweep = sweep.as_str(), looks, took = ?began.elapsed(), "looked at power");
             }
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot look at power"),
         }
@@ -157,7 +157,7 @@ impl Engine {
                     continue;
                 }
                 while looks.len() >= width {
-                    ended(looks.join_next().await);
+                    ended(looks.join_next().await.as_ref());
                 }
                 count += 1;
                 let engine = Arc::clone(self);
@@ -167,7 +167,7 @@ impl Engine {
                 break;
             }
         }
-        while ended(looks.join_next().await) {}
+        while ended(looks.join_next().await.as_ref()) {}
         measure::swept(name(which), began.elapsed());
         Ok(count)
     }
@@ -194,13 +194,11 @@ impl Engine {
             .registry
             .power(node)
             .map_err(|error| StepError::new(ErrorCode::DriverInfo, error.to_string()))?;
-        match timeout(LOOK, power.state(node)).await {
-            Ok(answer) => answer.map_err(driver::DriverError::into_step_error),
-            Err(_) => {
-                let text = format!("the machine did not tell its power state within {} s.", LOOK.as_secs());
-                Err(StepError::new(ErrorCode::StepTimeout, text))
-            }
+        if let Ok(answer) = timeout(LOOK, power.state(node)).await {
+            return answer.map_err(driver::DriverError::into_step_error);
         }
+        let text = format!("the machine did not tell its power state within {} s.", LOOK.as_secs());
+        Err(StepError::new(ErrorCode::StepTimeout, text))
     }
 
     async fn compare(
@@ -278,8 +276,8 @@ const fn name(which: PowerWatch) -> &'static str {
 }
 
 /// Takes note of a look that broke; whether there was one at all.
-fn ended(look: Option<Result<(), JoinError>>) -> bool {
-    if let Some(Err(error)) = &look {
+fn ended(look: Option<&Result<(), JoinError>>) -> bool {
+    if let Some(Err(error)) = look {
         tracing::error!(%error, "a look at a machine's power broke");
         measure::looked(Looked::Broken.as_str());
     }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
 #[path = "../../db/tests/suite/server.rs"]
-#[expect(dead_code, reason = "one database is enough here; it is never emptied")]
+#[allow(dead_code, reason = "one database is enough here; it is never emptied")]
 mod server;
 
 use std::collections::BTreeSet;

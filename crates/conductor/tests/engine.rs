@@ -7,6 +7,9 @@ mod rig;
 #[path = "engine/overdue.rs"]
 mod overdue;
 
+#[path = "engine/several.rs"]
+mod several;
+
 #[path = "engine/power_sync.rs"]
 mod power_sync;
 

@@ -168,12 +168,12 @@ pub(crate) fn change(session: &mut dyn Session, node: NodeUuid, change: &FlowCha
                 row.updated_at.param(),
                 text(&row.conductor),
             ];
-            session.execute_later(&PUT, &params, Expected::success(row.flow))?;
+            session.execute_later(&PUT, &params, Expected::success(&row.flow))?;
         }
         FlowChange::Remove => {
-            session.execute_later(&REMOVE, &[node.param()], Expected::success(node))?;
+            session.execute_later(&REMOVE, &[node.param()], Expected::success(&node))?;
             let params = [node.param(), limit(JOURNAL_PER_NODE)];
-            session.execute_later(&PURGE_JOURNAL, &params, Expected::success(node))?;
+            session.execute_later(&PURGE_JOURNAL, &params, Expected::success(&node))?;
         }
     }
     Ok(())
@@ -198,7 +198,7 @@ pub(crate) fn note(
                 by.map_or(Param::Null, |by| text(&by.hostname)),
                 by.map_or(Param::Null, |by| Param::Int(by.epoch)),
             ];
-            session.execute_later(&INTENT, &params, Expected::success(format_args!("{flow}/{seq}")))
+            session.execute_later(&INTENT, &params, Expected::success(&format_args!("{flow}/{seq}")))
         }
         JournalWrite::Outcome { flow, seq, outcome, at } => {
             let params = [node.param(), flow.param(), seq.param(), text(outcome), at.param()];

@@ -87,7 +87,7 @@ pub(crate) fn add(
             entry.duration_seconds.param(),
             entry.created_at.param(),
         ];
-        session.execute_later(&ADD, &params, Expected::success(entry.uuid))?;
+        session.execute_later(&ADD, &params, Expected::success(&entry.uuid))?;
     }
     if let Some(newest) = entries.last() {
         let before = match kept.age {
@@ -95,7 +95,7 @@ pub(crate) fn add(
             age => newest.created_at.minus(age).as_micros(),
         };
         let params = [node.param(), Param::Int(kept.count.into()), Param::Int(before)];
-        session.execute_later(&PURGE, &params, Expected::success(node))?;
+        session.execute_later(&PURGE, &params, Expected::success(&node))?;
     }
     Ok(())
 }

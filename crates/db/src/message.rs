@@ -62,10 +62,6 @@ impl fmt::Debug for Message {
 statements! {
     SEND = "INSERT INTO messages (recipient, reply_to, correlation, body, expires_at) \
         VALUES (?1, ?2, ?3, ?4, (SELECT micros FROM clock) + ?5)";
-    /// Two who take at once never get the same message: the later one waits for the row, and finds it gone.
-    TAKE = "DELETE FROM messages WHERE id IN \
-        (SELECT id FROM messages WHERE recipient = ?1 ORDER BY id LIMIT ?2) \
-        RETURNING id, reply_to, correlation, body, expires_at - (SELECT micros FROM clock)";
     READ = "SELECT id, reply_to, correlation, body, expires_at - (SELECT micros FROM clock) FROM messages \
         WHERE recipient = ?1 ORDER BY id LIMIT ?2";
     PRUNE = "DELETE FROM messages WHERE expires_at < (SELECT micros FROM clock)";
@@ -91,7 +87,18 @@ pub(crate) fn take(
     recipient: &str,
     limit: usize,
 ) -> Result<Vec<Message>, DbError> {
-    let mut taken = all(session, &TAKE, &[text(recipient), count(limit)], decode)?;
+    // Two who take at once never get the same message, and never wait for each other.
+    let statement = format!(
+        "DELETE FROM messages WHERE id IN \
+         (SELECT id FROM messages WHERE recipient = ?1 ORDER BY id LIMIT ?2{}) \
+         RETURNING id, reply_to, correlation, body, expires_at - (SELECT micros FROM clock)",
+        session.skipping_locked()
+    );
+    let mut taken = Vec::new();
+    session.query((&statement).into(), &[text(recipient), count(limit)], &mut |row| {
+        taken.push(decode(row)?);
+        Ok(())
+    })?;
     taken.sort_by_key(|message| message.id);
     Ok(taken)
 }

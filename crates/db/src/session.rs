@@ -126,7 +126,7 @@ pub(crate) struct Expected {
 
 impl Expected {
     /// That it succeeds.
-    pub(crate) fn success(key: impl ToString) -> Self {
+    pub(crate) fn success(key: &(impl ToString + ?Sized)) -> Self {
         Self { key: key.to_string(), changed: None }
     }
 
@@ -161,6 +161,10 @@ pub(crate) trait Session {
         params: &[Param<'_>],
         each: &mut dyn FnMut(&Row<'_>) -> Result<(), DbError>,
     ) -> Result<(), DbError>;
+
+    /// What a selection of rows to remove ends with, so that those which another transaction removes are left out. Empty
+    /// where there is one writer at a time.
+    fn skipping_locked(&self) -> &'static str;
 
     /// Parses a statement against the schema without running it.
     fn prepare(&mut self, text: Text<'_>) -> Result<(), DbError>;

@@ -18,7 +18,7 @@ pub enum StepReply {
     /// It is done.
     Done(Box<Observed>),
     /// It goes on by itself, and has to be asked about.
-    Waiting(StepWait),
+    Waiting(Box<StepWait>),
     /// Only from [`Steps::poll`]: the hardware never heard of the step.
     NotFound,
 }
@@ -31,7 +31,7 @@ impl StepReply {
 
     /// It goes on by itself: to be asked about every so often, and given up after `limit`.
     pub fn waiting(every: Duration, limit: Duration) -> Self {
-        Self::Waiting(StepWait { every, limit, reboot: false, observed: Observed::default() })
+        Self::Waiting(Box::new(StepWait { every, limit, reboot: false, observed: Observed::default() }))
     }
 }
 

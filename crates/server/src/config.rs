@@ -482,7 +482,6 @@ impl Config {
                 .fast_track
                 .then(|| Duration::from_secs(self.conductor.fast_track_timeout)),
             agent_silence: Duration::from_secs(self.conductor.agent_silence),
-            ..provision::Policy::default()
         }
     }
 }

@@ -218,6 +218,10 @@ impl Session for PostgresSession<'_> {
         })
     }
 
+    fn skipping_locked(&self) -> &'static str {
+        " FOR UPDATE SKIP LOCKED"
+    }
+
     fn prepare(&mut self, text: Text<'_>) -> Result<(), DbError> {
         self.runtime.block_on(self.prepared(&text)).map(|_| ()).map_err(|error| classify(error, &text.name()))
     }

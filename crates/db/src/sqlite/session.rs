@@ -72,6 +72,10 @@ impl Session for SqliteSession<'_> {
         Ok(())
     }
 
+    fn skipping_locked(&self) -> &'static str {
+        ""
+    }
+
     fn prepare(&mut self, text: Text<'_>) -> Result<(), DbError> {
         self.prepared(&text).map(|_| ())
     }

@@ -39,7 +39,7 @@ pub(crate) async fn a_look_has_what_it_takes(db: Db) {
     let uuid = create(&db, |node| {
         node.driver_info = json(r#"{"ipmi_address": "10.0.0.1"}"#);
         node.interfaces.set(model::InterfaceKind::Power, Some("ipmitool".to_owned()));
-        node.conductor_group = "hall-2".to_owned();
+        "hall-2".clone_into(&mut node.conductor_group);
         node.power_state = Some(PowerState::Off);
     })
     .await;

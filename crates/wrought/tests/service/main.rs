@@ -22,7 +22,7 @@ mod image_server;
 mod machine;
 mod site;
 #[path = "../../../db/tests/suite/server.rs"]
-#[expect(dead_code, reason = "the tests of the store use more of it")]
+#[allow(dead_code, reason = "the tests of the store use more of it")]
 mod temp_pg;
 #[path = "../../../cluster/tests/suite/rabbit.rs"]
 mod temp_rabbit;

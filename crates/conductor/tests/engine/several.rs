@@ -1,18 +1,14 @@
 //! Several conductors on one store: one that stands still is taken for dead, its work goes on elsewhere, and when it wakes up
 //! it does no harm.
-#![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
-
-#[path = "rig/machine.rs"]
-#[expect(dead_code, reason = "made for the engine's tests, which use all of it")]
-mod rig;
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use model::ProvisionState as S;
 use provision::Verb;
-use rig::{Freeze, Knobs, Rig, Site};
 use tokio::sync::oneshot;
+
+use crate::rig::{Freeze, Knobs, Rig, Site};
 
 /// Actions of a deployment on this machine, at least.
 const ACTIONS: usize = 10;
