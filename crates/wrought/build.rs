@@ -3,9 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-#[expect(clippy::disallowed_methods, reason = "this is how cargo tells a build script where to write")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is how cargo tells a build script where it is and where to write"
+)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors").canonicalize()?;
+    // Asked when it runs: a script that was built for another checkout may be run for this one.
+    let pages = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../../docs/errors").canonicalize()?;
     println!("cargo::rerun-if-changed={}", pages.display());
     let mut codes: Vec<(String, String)> = Vec::new();
     for entry in std::fs::read_dir(&pages)? {
