@@ -355,7 +355,8 @@ mod tests {
             "boot": {"current_boot_mode": "uefi"},
         });
         found(&inventory, &spec).unwrap();
-        inventory["disks"][1] = json!({"size": 1});
+        let second = json!({"size": 1});
+        inventory["disks"].as_array_mut().unwrap().push(second);
         assert!(found(&inventory, &spec).unwrap_err().to_string().contains("a second disk"));
     }
 }
