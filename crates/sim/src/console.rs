@@ -76,6 +76,8 @@ pub enum TimingPreset {
     Brisk,
     /// As real servers
     Lifelike,
+    /// Milliseconds, but a day for erasing or writing a disk
+    Endless,
 }
 
 /// A user and a password. `Debug` shows the user only.
@@ -109,6 +111,7 @@ impl SimArgs {
             TimingPreset::Hurried => Timing::hurried(),
             TimingPreset::Brisk => Timing::brisk(),
             TimingPreset::Lifelike => Timing::lifelike(),
+            TimingPreset::Endless => Timing::endless(),
         };
         let bind = if self.spread {
             Bind::Addresses { first: self.address, port: self.port }

@@ -194,6 +194,13 @@ impl Timing {
         }
     }
 
+    /// A hurry until a disk is erased or written, which goes on for a day, with heartbeats as the API says: for many agents
+    /// that wait.
+    pub const fn endless() -> Self {
+        const DAY: Span = Span::millis(86_400_000, 86_400_000);
+        Self { erase: DAY, write: DAY, heartbeat: None, ..Self::hurried() }
+    }
+
     /// As [`Timing::lifelike`], a minute taking about a second.
     pub const fn brisk() -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast the API is, beside a stock Ironic and beside the least that any server could do.
+//! `cargo xtask bench`: how fast the API and the conductor are, beside a stock Ironic and beside the least that any server could do.
 //!
 //! All servers run on this machine and are asked in turns (ours, the floor, Ironic, and again), so that whatever else
 //! the machine does falls on all of them. What is judged is a ratio of processor time; wall-clock times are shown with
@@ -9,6 +9,7 @@ mod floor_store;
 mod load;
 mod measure;
 mod power;
+mod provision;
 mod report;
 mod rows;
 mod stock;
@@ -35,6 +36,8 @@ pub(crate) enum BenchCommand {
     Api(ApiOptions),
     /// How long looking at the power of thousands of machines takes, and what dead ones cost the others
     PowerSync(power::PowerOptions),
+    /// The conductor: whole lives, and machines that wait
+    Provision(provision::ProvisionOptions),
     /// The floor's server: what the other servers are measured against
     #[command(hide = true)]
     Floor(floor::FloorOptions),
@@ -106,8 +109,17 @@ pub(crate) fn run(dir: &LabDir, command: &BenchCommand) -> Result<()> {
         BenchCommand::Floor(options) => floor::run(options),
         BenchCommand::Api(options) if options.smoke || !cfg!(debug_assertions) => api(dir, options),
         BenchCommand::PowerSync(options) if !cfg!(debug_assertions) => power::run(dir, options),
-        BenchCommand::Api(_) | BenchCommand::PowerSync(_) => again_optimised(),
+        BenchCommand::Provision(options) if options.smoke || !cfg!(debug_assertions) => {
+            provision::run(dir, options)
+        }
+        BenchCommand::Api(_) | BenchCommand::PowerSync(_) | BenchCommand::Provision(_) => again_optimised(),
     }
+}
+
+/// Shows that everything works that is measured of the API and of the conductor.
+pub(crate) fn smoke(dir: &LabDir) -> Result<()> {
+    api(dir, &ApiOptions::smoke())?;
+    provision::run(dir, &provision::ProvisionOptions::smoke())
 }
 
 /// The load comes from this program: it must not be what is slow.
@@ -117,7 +129,7 @@ fn again_optimised() -> Result<()> {
 }
 
 /// Starts the servers, measures, prints.
-pub(crate) fn api(dir: &LabDir, options: &ApiOptions) -> Result<()> {
+fn api(dir: &LabDir, options: &ApiOptions) -> Result<()> {
     let quick = ApiOptions::smoke();
     let mut options = options.clone();
     if options.smoke {

@@ -43,7 +43,7 @@ enum Step {
     Codegen,
     /// The service answers as its `OpenAPI` document says
     Schema,
-    /// Every row of the measurement of the API, for a moment each
+    /// Every row of the measurement of the API, for a moment each, and all parts of the conductor's, with a few lives
     Bench,
     /// Several conductors with simulated machines; virtual machines: from enrolment to removal, with a service that is
     /// killed, with deployments that fail, and all that is not deployment
@@ -90,7 +90,7 @@ fn take(step: Step, dir: &LabDir, options: &CiOptions) -> Result<()> {
             .args(["doc", "--quiet", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings")),
         Step::Codegen => crate::codegen::run(&crate::codegen::CodegenOptions { check: true }),
-        Step::Bench => crate::bench::api(dir, &crate::bench::ApiOptions::smoke()),
+        Step::Bench => crate::bench::smoke(dir),
         Step::Schema => crate::schema::run(dir, &crate::schema::SchemaOptions::default()),
         Step::Machines => machines(dir, &options.demo),
     }

@@ -82,7 +82,7 @@ enum Task {
     Test(ci::CiOptions),
     /// A stock Ironic beside the service: the same requests to both, and what they answer differently
     Diff(diff::DiffOptions),
-    /// How fast the API is, beside a stock Ironic and beside the least that a server could do
+    /// How fast the API and the conductor are, beside a stock Ironic and beside the least that a server could do
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// Requests made of the service's own `OpenAPI` document: no 500, and answers as it says

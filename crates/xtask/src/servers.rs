@@ -129,10 +129,20 @@ impl Ours {
         conductor: &str,
     ) -> Result<Self> {
         let port = idle_port()?;
+        Self::start_as(binary, folder, port, &configuration(folder, port, database, conductor)).await
+    }
+
+    /// Starts it with a configuration whose API listens at `port` of the loopback interface.
+    pub(crate) async fn start_as(
+        binary: &Path,
+        folder: &Path,
+        port: u16,
+        configuration: &str,
+    ) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let config = folder.join("wrought.toml");
-        fs::write(&config, configuration(folder, port, database, conductor))?;
-        let mut start = command(binary);
+        fs::write(&config, configuration)?;
+        let mut start = bound_to_us(binary);
         start.args(["serve", "--config"]).arg(&config);
         let log = File::create(folder.join("log"))?;
         start.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -168,6 +178,13 @@ impl Drop for Ours {
 /// Where requests, comparisons and Ironic's recipes are.
 pub(crate) fn conformance() -> PathBuf {
     source_root().join("conformance")
+}
+
+/// A program that ends with this process, however this process ends.
+pub(crate) fn bound_to_us(program: &Path) -> Command {
+    let mut start = command("setpriv");
+    start.args(["--pdeathsig", "KILL"]).arg(program);
+    start
 }
 
 /// A port that nobody listens on at the moment.

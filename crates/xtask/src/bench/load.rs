@@ -2,14 +2,16 @@
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::usage::{self, Memory};
@@ -37,7 +39,7 @@ impl Target {
     }
 
     /// Processor time so far: of the server's own process, and of all that work for it.
-    fn processor(&self) -> Result<(Duration, Duration)> {
+    pub(super) fn processor(&self) -> Result<(Duration, Duration)> {
         let mut times = self.trees.iter().map(|pid| usage::processor_time(*pid));
         let own = times.next().context("a target has a process")??;
         let others: Duration = times.sum::<Result<Duration>>()?;
@@ -91,9 +93,14 @@ pub(super) struct Turn {
 impl Turn {
     /// The latency that `part` of 100 calls do not exceed.
     pub(super) fn percentile(&self, part: usize) -> Duration {
-        let index = (self.latencies.len() * part).div_ceil(100).clamp(1, self.latencies.len().max(1));
-        self.latencies.get(index - 1).copied().unwrap_or_default()
+        percentile(&self.latencies, part)
     }
+}
+
+/// The duration that `part` of 100 do not exceed, of durations in order of length.
+pub(super) fn percentile(sorted: &[Duration], part: usize) -> Duration {
+    let index = (sorted.len() * part).div_ceil(100).clamp(1, sorted.len().max(1));
+    sorted.get(index - 1).copied().unwrap_or_default()
 }
 
 /// Sends calls over `connections` for `length`, and lets those under way finish. An answer that is no success ends it.
@@ -146,30 +153,92 @@ async fn one_stream(
 async fn carry_out(target: &Target, sender: &mut SendRequest<Full<Bytes>>, mut call: Call) -> Result<usize> {
     let mut bytes = 0;
     loop {
-        let request = Request::builder()
-            .method(&call.method)
-            .uri(&call.path)
-            .header("host", target.address.to_string())
-            .header("x-openstack-ironic-api-version", VERSION)
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(call.body.clone())))?;
-        let exchange = async {
-            sender.ready().await?;
-            let answer = sender.send_request(request).await?;
-            let status = answer.status();
-            Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
-        };
-        let (status, body) = tokio::time::timeout(PATIENCE, exchange)
-            .await?
-            .with_context(|| format!("{} broke off at {} {}", target.name, call.method, call.path))?;
+        let (status, body) = exchange(target, sender, &call).await?;
         if !status.is_success() {
-            let said: String = String::from_utf8_lossy(&body).chars().take(400).collect();
-            bail!("{} answered {status} to {} {}: {said}", target.name, call.method, call.path);
+            bail!("{}", refused(target, &call, status, &body));
         }
         bytes += body.len();
         match next_page(&body).filter(|_| call.walk) {
             Some(path) => call.path = path,
             None => return Ok(bytes),
+        }
+    }
+}
+
+/// Sends one request.
+async fn exchange(
+    target: &Target,
+    sender: &mut SendRequest<Full<Bytes>>,
+    call: &Call,
+) -> Result<(StatusCode, Bytes)> {
+    let request = Request::builder()
+        .method(&call.method)
+        .uri(&call.path)
+        .header("host", target.address.to_string())
+        .header("x-openstack-ironic-api-version", VERSION)
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(call.body.clone())))?;
+    let exchange = async {
+        sender.ready().await?;
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
+    };
+    tokio::time::timeout(PATIENCE, exchange)
+        .await?
+        .with_context(|| format!("{} broke off at {} {}", target.name, call.method, call.path))
+}
+
+fn refused(target: &Target, call: &Call, status: StatusCode, body: &[u8]) -> String {
+    let said: String = String::from_utf8_lossy(body).chars().take(400).collect();
+    format!("{} answered {status} to {} {}: {said}", target.name, call.method, call.path)
+}
+
+/// Connections that many share: as many requests are under way at once, the others wait.
+#[derive(Debug)]
+pub(super) struct Lines<'t> {
+    target: &'t Target,
+    room: Semaphore,
+    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+}
+
+impl<'t> Lines<'t> {
+    pub(super) fn new(target: &'t Target, connections: usize) -> Self {
+        Self { target, room: Semaphore::new(connections), idle: Mutex::default() }
+    }
+
+    /// Asks; an answer that is no success is an answer, too.
+    pub(super) async fn ask(&self, call: &Call) -> Result<(StatusCode, Bytes)> {
+        let _room = self.room.acquire().await?;
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut sender = match idle.filter(|sender| !sender.is_closed()) {
+            Some(sender) => sender,
+            None => connect(self.target.address).await?,
+        };
+        let answer = exchange(self.target, &mut sender, call).await?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        Ok(answer)
+    }
+
+    /// Asks for what must succeed.
+    pub(super) async fn order(&self, call: &Call) -> Result<Bytes> {
+        let (status, body) = self.ask(call).await?;
+        if !status.is_success() {
+            bail!("{}", refused(self.target, call, status, &body));
+        }
+        Ok(body)
+    }
+
+    /// Asks for a list, page after page; each page's body goes to `page`.
+    pub(super) async fn walk(&self, path: String, mut page: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut call = Call::get(path);
+        loop {
+            let body = self.order(&call).await?;
+            page(&body)?;
+            match next_page(&body) {
+                Some(path) => call.path = path,
+                None => return Ok(()),
+            }
         }
     }
 }
