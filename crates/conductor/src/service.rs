@@ -91,15 +91,21 @@ impl Conductor {
         self.engine.replaced.cancelled().await;
     }
 
-    /// Stops: no new effect begins, those under way are left to the journal.
-    pub async fn stop(&self) {
+    /// Does nothing more: no new effect begins, those under way are left to the journal. Others do not take over yet.
+    pub async fn rest(&self) {
         self.engine.stop.cancel();
         self.engine.tasks.close();
         if tokio::time::timeout(STOP_LIMIT, self.engine.tasks.wait()).await.is_err() {
             tracing::warn!("some work did not end in time; it goes on from the journal at the next start");
         }
+        self.engine.tenure().end();
+    }
+
+    /// Rests, and lets others take over at once. Connections to BMCs are to be closed in between: many BMCs serve one at
+    /// a time.
+    pub async fn stop(&self) {
+        self.rest().await;
         let tenure = self.engine.tenure();
-        tenure.end();
         if let Err(error) = self.engine.db.set_conductor_offline(&tenure.term).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot sign off");
         }

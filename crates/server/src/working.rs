@@ -29,11 +29,12 @@ impl Working {
         Ok(Self { conductor, bmcs })
     }
 
-    /// Stops it, then closes its connections.
+    /// Stops it. Its connections are closed before others take over.
     pub(crate) async fn stop(self) {
-        self.conductor.stop().await;
+        self.conductor.rest().await;
         self.bmcs.ipmi.shutdown().await;
         self.bmcs.redfish.shutdown().await;
+        self.conductor.stop().await;
     }
 }
 
