@@ -34,6 +34,9 @@ pub(crate) struct ClusterOptions {
     /// Only these troubles, in their order
     #[arg(long, value_enum, value_delimiter = ',')]
     troubles: Vec<Trouble>,
+    /// Requests go by RabbitMQ, in the place of rows of the store
+    #[arg(long)]
+    rabbitmq: bool,
     /// A service built before, in the place of this tree's
     #[arg(long)]
     service: Option<PathBuf>,
@@ -46,12 +49,19 @@ impl ClusterOptions {
     /// What every change is tried with: fewer machines, the troubles that tell most.
     pub(crate) fn brief(service: Option<PathBuf>) -> Self {
         let troubles = vec![Trouble::Kill, Trouble::RestartStore];
-        Self { nodes: 60, troubles, service, keep: false }
+        Self { nodes: 60, troubles, rabbitmq: false, service, keep: false }
     }
 
     fn troubles(&self) -> Vec<Trouble> {
         let all = self.troubles.is_empty();
-        Trouble::ALL.into_iter().filter(|trouble| all || self.troubles.contains(trouble)).collect()
+        let wanted = |trouble: &Trouble| {
+            if all {
+                *trouble != Trouble::RestartBus || self.rabbitmq
+            } else {
+                self.troubles.contains(trouble)
+            }
+        };
+        Trouble::ALL.into_iter().filter(wanted).collect()
     }
 }
 

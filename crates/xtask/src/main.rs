@@ -26,6 +26,7 @@ mod moment;
 mod platter;
 mod postgres;
 mod process;
+mod rabbitmq;
 mod ramdisk;
 mod rescue_tools;
 mod schema;

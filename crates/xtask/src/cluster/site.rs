@@ -8,6 +8,7 @@ use crate::api::Client;
 use crate::fleet;
 use crate::postgres::Postgres;
 use crate::process::command;
+use crate::rabbitmq::Rabbit;
 use crate::servers::idle_port;
 use anyhow::{Context as _, Result, bail, ensure};
 use db::{Db, NodeQuery, Scope};
@@ -114,6 +115,8 @@ impl Process {
 pub(super) struct Site {
     binary: PathBuf,
     pub(super) postgres: Postgres,
+    /// The message bus, where it is not the store.
+    pub(super) rabbit: Option<Rabbit>,
     pub(super) api: Process,
     pub(super) conductors: Vec<Process>,
     pub(super) db: Db,
@@ -140,6 +143,8 @@ impl Site {
     /// Starts everything, with machines that wait for orders.
     pub(super) async fn start(binary: &Path, folder: &Path, options: &ClusterOptions) -> Result<Self> {
         let postgres = Postgres::start(&folder.join("postgres"))?;
+        let rabbit = if options.rabbitmq { Some(Rabbit::start(&folder.join("rabbitmq"))?) } else { None };
+        let bus = rabbit.as_ref().map(|rabbit| format!("\n[messaging]\nurl = \"{}\"\n", rabbit.url()));
         let db = Db::open(&db::Options::new(postgres.url().parse()?)).await?;
         let port = idle_port()?;
         let base = format!("http://127.0.0.1:{port}");
@@ -166,7 +171,8 @@ impl Site {
                 fs::write(process.folder.join(file), file)?;
             }
             let url = Postgres::url_at(process.way.port());
-            let text = configuration(&process.folder, name, (port, idle_port()?), &url);
+            let text = configuration(&process.folder, name, (port, idle_port()?), &url)
+                + bus.as_deref().unwrap_or_default();
             fs::write(process.folder.join("wrought.toml"), text)?;
             anyhow::Ok(process)
         };
@@ -178,7 +184,7 @@ impl Site {
         let client = Client::new(&base, None)?.patient(READY);
         let images = Images::start().await?;
         let binary = binary.to_owned();
-        let mut site = Self { binary, postgres, api, conductors, db, client, fleet, images };
+        let mut site = Self { binary, postgres, rabbit, api, conductors, db, client, fleet, images };
         site.whole_again().await?;
         Ok(site)
     }

@@ -24,6 +24,8 @@ pub(super) enum Trouble {
     Cut,
     /// The store is restarted
     RestartStore,
+    /// The message bus is killed and started again; with RabbitMQ only
+    RestartBus,
     /// Every process is stopped in order and started again, one after the other
     Roll,
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Trouble {
             Self::Stall => "a conductor stands still and wakes up",
             Self::Cut => "a conductor is cut off from the store",
             Self::RestartStore => "the store is restarted",
+            Self::RestartBus => "the message bus is killed and restarted",
             Self::Roll => "all are stopped and started in turn",
         })
     }
@@ -57,7 +60,8 @@ pub(super) struct Harm {
 
 impl Trouble {
     /// All of them, in their order.
-    pub(super) const ALL: [Self; 5] = [Self::Kill, Self::Stall, Self::Cut, Self::RestartStore, Self::Roll];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Kill, Self::Stall, Self::Cut, Self::RestartStore, Self::RestartBus, Self::Roll];
 
     /// Lets it happen. Who was killed stays away; what lasts for a time is ended by [`Harm::mend_in_time`].
     pub(super) async fn strike(self, site: &mut Site, victim: &str) -> Result<Harm> {
@@ -67,6 +71,10 @@ impl Trouble {
             Self::Stall => site.process(victim)?.signal(Signal::STOP)?,
             Self::Cut => site.process(victim)?.way.cut(),
             Self::RestartStore => site.postgres.restart().await?,
+            Self::RestartBus => match &mut site.rabbit {
+                Some(rabbit) => rabbit.restart()?,
+                None => anyhow::bail!("rows of the store are the bus: try it with --rabbitmq"),
+            },
             Self::Roll => {
                 for name in site.names() {
                     site.process(&name)?.terminate().await?;
