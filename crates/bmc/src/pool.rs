@@ -4,7 +4,7 @@
 use crate::client::{Bmc, IpmiClient, Swept};
 use crate::error::Error;
 use crate::options::{Credentials, Options, Target};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -29,6 +29,8 @@ pub(crate) struct PoolInner {
     pub(crate) options: Options,
     bmcs: Mutex<HashMap<Target, Arc<Bmc>>>,
     permits: Arc<Semaphore>,
+    /// Callers who wait for room, with all sessions in use.
+    waiting: AtomicUsize,
     closing: AtomicBool,
 }
 
@@ -48,8 +50,13 @@ impl IpmiPool {
     /// An empty pool.
     pub fn new(options: Options) -> Self {
         let permits = Arc::new(Semaphore::new(options.max_sessions.clamp(1, Semaphore::MAX_PERMITS)));
-        let inner =
-            Arc::new(PoolInner { options, bmcs: Mutex::default(), permits, closing: AtomicBool::new(false) });
+        let inner = Arc::new(PoolInner {
+            options,
+            bmcs: Mutex::default(),
+            permits,
+            waiting: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+        });
         let task = tokio::spawn(sweep(Arc::downgrade(&inner)));
         Self { inner, sweeper: Arc::new(Sweeper(Mutex::new(Some(task)))) }
     }
@@ -95,20 +102,59 @@ impl PoolInner {
 
     /// Permission for one more session; makes room by closing the one idle for longest.
     pub(crate) async fn permit(&self, target: &Target) -> Result<OwnedSemaphorePermit, Error> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let bmcs: Vec<_> = self.bmcs().values().cloned().collect();
-        let idle = bmcs.into_iter().filter_map(|bmc| Some((bmc.idle_since()?, bmc)));
-        if let Some((_, bmc)) = idle.min_by_key(|(since, _)| *since) {
-            bmc.close_if_unused().await;
-        }
-        match timeout(self.options.timing.connect, Arc::clone(&self.permits).acquire_owned()).await {
+        let acquired = timeout(self.options.timing.connect, async {
+            loop {
+                if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+                    return Ok(permit);
+                }
+                // Somebody who came later may have taken the room that was made: then more is made.
+                if !self.make_room().await {
+                    let _waiting = Waiting::new(&self.waiting);
+                    return Arc::clone(&self.permits).acquire_owned().await;
+                }
+            }
+        });
+        match acquired.await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => {
                 Err(Error::TooManySessions { target: target.clone(), limit: self.options.max_sessions })
             }
         }
+    }
+
+    /// Whether a session that is not needed any more had better be closed.
+    pub(crate) fn is_short_of_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Closes the session idle for longest; whether there was one.
+    async fn make_room(&self) -> bool {
+        let bmcs: Vec<_> = self.bmcs().values().cloned().collect();
+        let mut idle: Vec<_> = bmcs.into_iter().filter_map(|bmc| Some((bmc.idle_since()?, bmc))).collect();
+        idle.sort_unstable_by_key(|(since, _)| *since);
+        for (_, bmc) in idle {
+            // Another one may have closed it meanwhile.
+            if bmc.close_if_unused().await {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Counts a caller for as long as it waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -291,6 +291,29 @@ async fn the_oldest_idle_session_makes_room() {
     assert_eq!(pool.session_count(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_of_many_who_need_room_at_once_gets_it() {
+    const SESSIONS: usize = 16;
+    let pool = IpmiPool::new(Options { max_sessions: SESSIONS, ..options() });
+    let mut servers = Vec::new();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..6 * SESSIONS {
+        let server = machine().await;
+        let bmc = client_of(&pool, &server);
+        servers.push(server);
+        asking.spawn(async move {
+            for _ in 0..8 {
+                bmc.power_state().await?;
+            }
+            Ok::<(), Error>(())
+        });
+    }
+    while let Some(answer) = asking.join_next().await {
+        answer.unwrap().unwrap();
+    }
+    assert!(pool.session_count() <= SESSIONS);
+}
+
 #[tokio::test]
 async fn idle_sessions_are_closed_and_held_ones_are_kept() {
     let idle_close = Duration::from_millis(1500);

@@ -98,12 +98,12 @@ impl Bmc {
         self.slot.lock().await.link = None;
     }
 
-    /// Closes the session in order unless someone uses it now.
-    pub(crate) async fn close_if_unused(&self) {
+    /// Closes the session in order unless someone uses it now; whether there was one to close.
+    pub(crate) async fn close_if_unused(&self) -> bool {
         let link = self.slot.try_lock().ok().and_then(|mut slot| slot.link.take());
-        if let Some(link) = link {
-            link.close().await;
-        }
+        let Some(link) = link else { return false };
+        link.close().await;
+        true
     }
 
     /// Waits for the request in flight and closes the session in order.
@@ -202,6 +202,13 @@ impl IpmiClient {
         bmc.remembered(&self.credentials)?;
         let mut turn = Turn { client: self, operation, slot: &mut slot };
         let outcome = turn.run(request, repeatable).await;
+        let held = bmc.holds.load(Ordering::Relaxed) > 0;
+        if pool.is_short_of_room()
+            && !held
+            && let Some(link) = slot.link.take()
+        {
+            link.close().await;
+        }
         measure::asked("ipmi", began, &outcome);
         outcome
     }
