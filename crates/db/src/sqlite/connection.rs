@@ -84,6 +84,11 @@ impl Connector {
         connection.pragma_update(None, "cache_size", -CACHE)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         connection.pragma_update(None, "query_only", read)?;
+        if !read {
+            // What a savepoint changes is kept to undo it, by default in a file as soon as it exceeds 64 KiB: one operation
+            // after the other wrote there, for nothing.
+            connection.pragma_update(None, "temp_store", "MEMORY")?;
+        }
         Ok(connection)
     }
 
