@@ -29,13 +29,26 @@ pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Carries questions to conductors, and takes them.
 pub trait Bus: fmt::Debug + Send + Sync + 'static {
-    /// Asks the conductor on `host` and waits for its answer until `deadline`.
-    fn request<'a>(
+    /// Asks the conductor on `host`, which is not to begin after `deadline`, and waits for its answer.
+    fn ask<'a>(
         &'a self,
         host: &'a str,
         text: String,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<String, BusError>>;
+
+    /// The same, and waits until `deadline` at most.
+    fn request<'a>(
+        &'a self,
+        host: &'a str,
+        text: String,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<String, BusError>> {
+        Box::pin(async move {
+            let asking = self.ask(host, text, deadline);
+            tokio::time::timeout_at(deadline, asking).await.unwrap_or(Err(BusError::Silent))
+        })
+    }
 
     /// Takes the questions for `host` from now on, as its conductor in the life with the number `epoch`: where two claim to be
     /// the same host's, the newer one is asked.

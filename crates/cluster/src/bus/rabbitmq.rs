@@ -64,7 +64,7 @@ impl RabbitBus {
         Self { broker, pending, link, stop, tasks }
     }
 
-    async fn ask(&self, host: &str, text: String, deadline: Instant) -> Result<String, BusError> {
+    async fn send(&self, host: &str, text: String, deadline: Instant) -> Result<String, BusError> {
         let mut link = self.link.clone();
         let connected = tokio::time::timeout(CONNECTING, link.wait_for(Option::is_some)).await;
         let link = connected.ok().and_then(Result::ok).and_then(|link| link.clone());
@@ -97,16 +97,13 @@ impl RabbitBus {
 }
 
 impl Bus for RabbitBus {
-    fn request<'a>(
+    fn ask<'a>(
         &'a self,
         host: &'a str,
         text: String,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<String, BusError>> {
-        Box::pin(async move {
-            let asking = self.ask(host, text, deadline);
-            tokio::time::timeout_at(deadline, asking).await.unwrap_or(Err(BusError::Silent))
-        })
+        Box::pin(self.send(host, text, deadline))
     }
 
     fn serve(&self, host: &str, epoch: i64, answers: Arc<dyn Answers>) -> Serving {

@@ -47,7 +47,7 @@ impl StoreBus {
         Self { db, name, pending, stop, tasks }
     }
 
-    async fn ask(&self, host: &str, text: String, deadline: Instant) -> Result<String, BusError> {
+    async fn send(&self, host: &str, text: String, deadline: Instant) -> Result<String, BusError> {
         let ticket = self.pending.ticket()?;
         let message = NewMessage {
             recipient: conductor(host),
@@ -66,16 +66,13 @@ impl StoreBus {
 }
 
 impl Bus for StoreBus {
-    fn request<'a>(
+    fn ask<'a>(
         &'a self,
         host: &'a str,
         text: String,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<String, BusError>> {
-        Box::pin(async move {
-            let asking = self.ask(host, text, deadline);
-            tokio::time::timeout_at(deadline, asking).await.unwrap_or(Err(BusError::Silent))
-        })
+        Box::pin(self.send(host, text, deadline))
     }
 
     fn serve(&self, host: &str, _epoch: i64, answers: Arc<dyn Answers>) -> Serving {
