@@ -226,26 +226,13 @@ impl Engine {
     where
         F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
     {
-        self.turn_under(&self.tenure(), uuid, admission, known, decision).await
+        let tenure = self.tenure();
+        Box::pin(self.turn_under(&tenure, uuid, admission, known, decision)).await
     }
 
-    /// As [`Engine::turn_on`], under the registration that the work began under.
+    /// As [`Engine::admitted_turn`], under the registration that the work began under. Nodes and records are large, and so
+    /// is this: whoever waits for it boxes it.
     async fn turn_under<F>(
-        &self,
-        tenure: &Tenure,
-        uuid: NodeUuid,
-        admission: Option<Admission>,
-        known: Option<Standing>,
-        decision: F,
-    ) -> Result<(Standing, Option<Effect>), TurnError>
-    where
-        F: Fn(Node, Option<FlowRecord>, World<'_>) -> Result<Decision, RequestError>,
-    {
-        // Nodes and records are large: whoever waits for a turn should not be.
-        Box::pin(self.turn_in_place(tenure, uuid, admission, known, decision)).await
-    }
-
-    async fn turn_in_place<F>(
         &self,
         tenure: &Tenure,
         uuid: NodeUuid,
@@ -427,7 +414,7 @@ impl Engine {
         let mut pause = Duration::from_millis(200);
         loop {
             let again = |node, flow, world: World<'_>| Ok(feed(node, flow, input.clone(), world));
-            let turn = self.turn_under(tenure, uuid, None, known.take(), again).await;
+            let turn = Box::pin(self.turn_under(tenure, uuid, None, known.take(), again)).await;
             match turn {
                 Ok(turn) => return Some(turn),
                 Err(TurnError::Fenced) => {
