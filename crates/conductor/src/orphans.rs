@@ -1,18 +1,17 @@
 //! Nodes in the middle of something that no flow drives: moved to its failure when a conductor starts, so that none stays
 //! in a state that nobody can leave.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use db::{DbError, NodeFilter, NodeQuery, Scope};
-use model::NodeUuid;
 use provision::{DRIVEN_STATES, fail_orphan};
 
 use crate::engine::Engine;
 
 impl Engine {
-    /// Fails every node that is in such a state and has none of `flows`.
-    pub(crate) async fn fail_orphans(self: &Arc<Self>, flows: &HashSet<NodeUuid>) -> Result<(), DbError> {
+    /// Fails every node that is in such a state and has no flow.
+    pub(crate) async fn fail_orphans(self: &Arc<Self>) -> Result<(), DbError> {
+        let flows = self.db.nodes_with_flows().await?;
         let filter = NodeFilter {
             provision_states: DRIVEN_STATES.to_vec(),
             include_children: true,

@@ -1,6 +1,6 @@
 //! A conductor as the rest of the process sees it: start, stop, and the requests of the API.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,9 +60,7 @@ impl Conductor {
 
     async fn take_up(&self) -> Result<(), DbError> {
         let engine = &self.engine;
-        let flows = engine.db.list_flows().await?;
-        let driven: HashSet<NodeUuid> = flows.iter().map(|row| row.node).collect();
-        engine.fail_orphans(&driven).await?;
+        engine.fail_orphans().await?;
         let resumed = engine.resume_flows().await?;
         tracing::info!(flows = resumed, hostname = engine.options.hostname, "conductor started");
         engine.tasks.spawn(Arc::clone(engine).keep_time());

@@ -14,6 +14,7 @@ mod power;
 
 mod traces;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -454,6 +455,11 @@ impl Db {
     /// All flows under way, the one that rests longest first.
     pub async fn list_flows(&self) -> Result<Vec<FlowRow>, DbError> {
         self.read(Size::Scan, flow::list).await
+    }
+
+    /// The nodes that have a flow under way.
+    pub async fn nodes_with_flows(&self) -> Result<HashSet<NodeUuid>, DbError> {
+        self.read(Size::Scan, flow::nodes).await
     }
 
     /// The flows that a conductor works on, the one that rests longest first.

@@ -1,5 +1,7 @@
 //! Flows under way, one per node at most, and the journal of what they did. The record of a flow is opaque here.
 
+use std::collections::HashSet;
+
 use model::{FlowId, NodeUuid, Timestamp};
 
 use crate::DbError;
@@ -137,6 +139,7 @@ statements! {
         (SELECT id FROM journal WHERE node_uuid = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
     OF_NODE = format!("{SELECT} WHERE node_uuid = ?1");
     LIST = format!("{SELECT} ORDER BY updated_at, node_uuid");
+    NODES = "SELECT node_uuid FROM flows";
     OF_CONDUCTOR = format!("{SELECT} WHERE conductor = ?1 ORDER BY updated_at, node_uuid");
     DUE = format!(
         "{SELECT} WHERE conductor = ?1 AND deadline_at <= ?2 ORDER BY deadline_at, node_uuid LIMIT ?3"
@@ -216,6 +219,12 @@ pub(crate) fn of_node(session: &mut dyn Session, node: NodeUuid) -> Result<Optio
 /// All flows under way.
 pub(crate) fn list(session: &mut dyn Session) -> Result<Vec<FlowRow>, DbError> {
     all(session, &LIST, &[], decode)
+}
+
+/// The nodes that have a flow.
+pub(crate) fn nodes(session: &mut dyn Session) -> Result<HashSet<NodeUuid>, DbError> {
+    let nodes = all(session, &NODES, &[], |row| row.take(0))?;
+    Ok(nodes.into_iter().collect())
 }
 
 /// The flows that a conductor works on.

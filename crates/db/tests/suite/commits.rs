@@ -146,6 +146,8 @@ pub(crate) async fn flows_come_due(db: Db) {
     assert_eq!(due(200, 10).await, [nodes[2].uuid, nodes[3].uuid]);
     assert_eq!(due(1000, 2).await, [nodes[2].uuid, nodes[3].uuid]);
     assert_eq!(db.list_flows().await.unwrap().len(), 4);
+    let all = nodes.iter().map(|node| node.uuid).collect();
+    assert_eq!(db.nodes_with_flows().await.unwrap(), all);
 }
 
 pub(crate) async fn the_journal_is_bounded(db: Db) {
