@@ -12,7 +12,7 @@ use driver::Registry;
 use model::{HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
     Decision, Effect, Entry, ErrorCode, FlowRecord, Input, OfferedStep, Outcome, PlannedStep, Plans,
-    StepError, StepList, World, feed,
+    StepError, StepList, Wish, World, feed,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -94,6 +94,8 @@ pub(crate) enum TurnError {
 /// The plans of a node's driver, with the switches of the configuration.
 struct NodePlans<'a> {
     engine: &'a Engine,
+    /// What automated cleaning runs instead of what drivers offer.
+    runbook: Result<Option<Wish>, StepError>,
 }
 
 impl Plans for NodePlans<'_> {
@@ -133,7 +135,11 @@ impl Plans for NodePlans<'_> {
     }
 
     fn cleans(&self, node: &Node) -> bool {
-        node.automated_clean.unwrap_or(self.engine.options.automated_clean)
+        self.engine.cleans(node)
+    }
+
+    fn runbook(&self, _node: &Node) -> Result<Option<Wish>, StepError> {
+        self.runbook.clone()
     }
 
     fn offered(&self, node: &Node, list: StepList) -> Vec<OfferedStep> {
@@ -256,8 +262,9 @@ impl Engine {
                 None => self.read(uuid).await?,
             };
             let (before, flow) = (standing.node, standing.flow);
+            let runbook = self.cleaning_runbook(&before, flow.as_ref().map(|flow| &flow.record)).await?;
+            let plans = NodePlans { engine: self, runbook };
             let now = Timestamp::now();
-            let plans = NodePlans { engine: self };
             let world =
                 World { now, holder: &self.options.hostname, policy: &self.options.policy, plans: &plans };
             let (flow, row) = flow.map(StoredFlow::apart).unzip();

@@ -8,6 +8,7 @@ mod alarm;
 mod allocation;
 mod carry_out;
 mod children;
+mod cleaning;
 mod engine;
 mod gate;
 mod hardware;
@@ -30,6 +31,7 @@ mod timer;
 mod vendor;
 mod wish;
 
+pub use cleaning::{AutomatedCleaning, CleaningSteps};
 pub use inspection::Inspection;
 pub use limits::Limits;
 pub use measure::METRICS;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use db::EventRetention;
 use provision::Policy;
 
-use crate::{Inspection, Limits, PowerSync};
+use crate::{AutomatedCleaning, Inspection, Limits, PowerSync};
 
 /// Settings of a conductor.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Options {
     pub require_agent_tls: bool,
     /// Whether nodes are cleaned when they become available, where the node itself does not say.
     pub automated_clean: bool,
+    /// What cleans them.
+    pub cleaning: AutomatedCleaning,
     /// Priorities in automated cleaning that replace those of drivers, by `interface.step`; 0 switches a step off.
     pub step_priorities: BTreeMap<String, i64>,
     /// How long events are kept.
@@ -58,6 +60,7 @@ impl Default for Options {
             heartbeat_timeout: Duration::from_mins(5),
             require_agent_tls: true,
             automated_clean: true,
+            cleaning: AutomatedCleaning::default(),
             step_priorities: BTreeMap::new(),
             events: EventRetention { age: Duration::from_hours(7 * 24), count: 100_000 },
             inspection: Inspection::default(),

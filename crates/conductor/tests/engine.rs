@@ -4,6 +4,8 @@
 #[path = "rig/machine.rs"]
 mod rig;
 
+#[path = "engine/cleaning.rs"]
+mod cleaning;
 #[path = "engine/overdue.rs"]
 mod overdue;
 

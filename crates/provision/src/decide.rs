@@ -9,10 +9,11 @@ use model::{FlowId, JsonObject, Node, PowerTarget, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::effect::{Effect, Outcome};
+use crate::error::StepError;
 use crate::event::FsmEvent;
 use crate::flow::FlowKind;
 use crate::offer::OfferedStep;
-use crate::plan::Plan;
+use crate::plan::{Plan, Wish};
 use crate::record::{Asker, FlowRecord};
 use crate::step::{Action, PlannedStep, StepList};
 use crate::transitions::next_state;
@@ -76,6 +77,12 @@ pub trait Plans {
     fn cleans(&self, node: &Node) -> bool {
         let _ = node;
         true
+    }
+    /// The steps of the runbook that takes the place of what drivers offer in an automated cleaning; `None` where the
+    /// drivers' steps run. An error where there should be a runbook, and it is missing or not for the node.
+    fn runbook(&self, node: &Node) -> Result<Option<Wish>, StepError> {
+        let _ = node;
+        Ok(None)
     }
     /// The frame of a servicing; empty when the node has no ramdisk.
     fn service(&self, node: &Node) -> Vec<PlannedStep> {
@@ -148,7 +155,7 @@ pub enum Input {
     /// A deadline may have passed.
     Timer,
     /// The same, and why the machine did not arrive is known.
-    Overdue(crate::error::StepError),
+    Overdue(StepError),
     /// The process was started again.
     Restarted,
     /// A caller wants it to end.

@@ -71,6 +71,8 @@ codes! {
     StepLost = "E0405";
     /// A child of the node is being worked on by somebody else.
     ChildBusy = "E0406";
+    /// The runbook of an automated cleaning is not there, or is not for the node.
+    CleaningRunbook = "E0407";
     /// Nothing was heard of a machine that was to boot.
     BootSilent = "E0501";
     /// The machine boots from a port that is not enrolled.

@@ -53,6 +53,8 @@ pub struct Plan {
     pub disabled: Vec<String>,
     /// Whether the steps stand in the order that the caller gave: nothing is added and nothing is sorted.
     pub in_order: bool,
+    /// Whether nobody asked for these steps: a runbook that the site chose runs in an automated cleaning.
+    pub automated: bool,
     /// Whether the machine is booted into the ramdisk for them.
     pub ramdisk: bool,
 }
@@ -94,7 +96,7 @@ pub(crate) fn in_order(
         let (before, after): (Vec<_>, Vec<_>) = frame.into_iter().partition(|step| step.priority > 0);
         steps = before.into_iter().chain(steps).chain(after).collect();
     }
-    Ok(Plan { steps, disabled: Vec::new(), in_order: true, ramdisk })
+    Ok(Plan { steps, in_order: true, ramdisk, ..Plan::default() })
 }
 
 /// Deployment: the driver's core steps, what drivers offer with a priority, and what templates and the caller put in
@@ -127,7 +129,7 @@ pub(crate) fn deployment(
         });
     }
     sort(&mut steps);
-    Ok(Plan { steps, disabled, in_order: false, ramdisk })
+    Ok(Plan { steps, disabled, ramdisk, ..Plan::default() })
 }
 
 fn deploy_step(

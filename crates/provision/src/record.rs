@@ -134,6 +134,9 @@ pub struct FlowRecord {
     /// Ordered by a caller, with steps in the caller's order: a cleaning then ends in `manageable`.
     #[serde(default)]
     pub in_order: bool,
+    /// The steps in order are those of the site's runbook: the cleaning ends in `available` all the same.
+    #[serde(default)]
+    pub automated: bool,
     /// Whether the machine is booted into the ramdisk: what follows a failure undoes that.
     #[serde(default = "yes")]
     pub ramdisk: bool,
@@ -182,7 +185,7 @@ const fn yes() -> bool {
 impl FlowRecord {
     /// A record at its beginning.
     pub fn of_plan(kind: FlowKind, plan: Plan, now: Timestamp) -> Self {
-        let Plan { mut steps, disabled, in_order, ramdisk } = plan;
+        let Plan { mut steps, disabled, in_order, automated, ramdisk } = plan;
         if !in_order {
             crate::offer::sort(&mut steps);
         }
@@ -204,6 +207,7 @@ impl FlowRecord {
             ask_again: false,
             abort_after: false,
             in_order,
+            automated,
             ramdisk,
             disabled,
             boots: None,
@@ -227,7 +231,7 @@ impl FlowRecord {
     /// The event that ends it well.
     pub(crate) fn done_event(&self, retired: bool) -> Option<FsmEvent> {
         match self.kind {
-            FlowKind::Clean if self.in_order || retired => Some(FsmEvent::Manage),
+            FlowKind::Clean if (self.in_order && !self.automated) || retired => Some(FsmEvent::Manage),
             kind => kind.flow().done,
         }
     }

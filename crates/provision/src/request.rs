@@ -136,11 +136,7 @@ pub fn check(node: &Node, flow: Option<&FlowRecord>, verb: Verb) -> Result<(), R
 
 /// The plan of what `verb` begins on `node`.
 fn plan(kind: FlowKind, verb: Verb, node: &Node, wish: &Wish, world: World<'_>) -> Result<Plan, StepError> {
-    let switches_off = |step: &RequestedStep| step.step == "power_off" && step.children.is_none();
-    if node.disable_power_off && wish.steps.iter().chain(&wish.templates).any(switches_off) {
-        let text = "step power_off is not possible: the node has disable_power_off set.";
-        return Err(StepError::new(ErrorCode::StepArguments, text));
-    }
+    stays_on(node, wish)?;
     let plans = world.plans;
     let with_ramdisk = |steps: Vec<PlannedStep>| {
         let waits = |action: &Action| matches!(action, Action::AwaitAgent | Action::AwaitInspection);
@@ -153,7 +149,7 @@ fn plan(kind: FlowKind, verb: Verb, node: &Node, wish: &Wish, world: World<'_>) 
             let list = StepList::Clean;
             plan::in_order(plans.clean(node), &plans.offered(node, list), wish, list, false)?
         }
-        FlowKind::Clean => return Ok(cleaning(node, world)),
+        FlowKind::Clean => return cleaning(node, world),
         FlowKind::Service => {
             let list = StepList::Service;
             // A servicing may take the place of one that is held, whose ramdisk runs.
@@ -174,14 +170,33 @@ fn plan(kind: FlowKind, verb: Verb, node: &Node, wish: &Wish, world: World<'_>) 
     Ok(plan)
 }
 
-/// The plan of an automated cleaning.
-pub(crate) fn cleaning(node: &Node, world: World<'_>) -> Plan {
-    if !world.plans.cleans(node) {
-        return Plan::default();
+/// Refuses steps that switch off what must not be off.
+fn stays_on(node: &Node, wish: &Wish) -> Result<(), StepError> {
+    let switches_off = |step: &RequestedStep| step.step == "power_off" && step.children.is_none();
+    if node.disable_power_off && wish.steps.iter().chain(&wish.templates).any(switches_off) {
+        let text = "step power_off is not possible: the node has disable_power_off set.";
+        return Err(StepError::new(ErrorCode::StepArguments, text));
     }
-    let mut plan = plan::automated(world.plans.clean(node), &world.plans.offered(node, StepList::Clean));
+    Ok(())
+}
+
+/// The plan of an automated cleaning: the runbook's steps in its order where there is one, else what drivers offer.
+pub(crate) fn cleaning(node: &Node, world: World<'_>) -> Result<Plan, StepError> {
+    let plans = world.plans;
+    if !plans.cleans(node) {
+        return Ok(Plan::default());
+    }
+    let (frame, list) = (plans.clean(node), StepList::Clean);
+    let mut plan = match plans.runbook(node)? {
+        None => plan::automated(frame, &plans.offered(node, list)),
+        Some(runbook) => {
+            stays_on(node, &runbook)?;
+            let plan = plan::in_order(frame, &plans.offered(node, list), &runbook, list, false)?;
+            Plan { automated: true, ..plan }
+        }
+    };
     fast_track::shorten(&mut plan.steps, FlowKind::Clean, node, world.policy.fast_track, world.now);
-    plan
+    Ok(plan)
 }
 
 /// Begins what `verb` asks for, as [`check`] allows; `wish` is what the caller sent along.

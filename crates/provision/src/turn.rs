@@ -86,7 +86,7 @@ impl<'a> Turn<'a> {
 
     pub(crate) fn start(&mut self, kind: FlowKind, plan: Plan) {
         self.node.last_error = None;
-        let given = plan.in_order || self.node.retired;
+        let given = (plan.in_order && !plan.automated) || self.node.retired;
         match kind.flow().target {
             Some(S::Available) if kind == FlowKind::Clean && given => {
                 self.node.target_provision_state = Some(S::Manageable);
@@ -102,6 +102,13 @@ impl<'a> Turn<'a> {
         self.note("provisioning", false, format!("{} started", kind.flow().name));
         let asked_by = self.asked_by.clone();
         self.flow = Some(FlowRecord { asked_by, ..FlowRecord::of_plan(kind, plan, self.world.now) });
+        self.advance();
+    }
+
+    /// What follows of itself cannot even be planned: it fails as it begins.
+    fn cannot_start(&mut self, kind: FlowKind, error: StepError) {
+        self.flow = Some(FlowRecord::of_plan(kind, Plan::default(), self.world.now));
+        self.fail(error);
         self.advance();
     }
 

@@ -18,6 +18,8 @@ mod old_records;
 mod power;
 #[path = "rig/records.rs"]
 mod records;
+#[path = "lives/runbook.rs"]
+mod runbook;
 #[path = "lives/several_conductors.rs"]
 mod several_conductors;
 #[path = "lives/ways_out.rs"]

@@ -1,21 +1,42 @@
 //! What the drivers of a rehearsed node plan and offer: a machine with an agent in a ramdisk, or one that only pretends.
 
-use model::{InterfaceKind, Node};
+use model::{InterfaceKind, JsonObject, Node};
 use provision::flow::{clean, deploy, inspect, rescue, service};
-use provision::{OfferedStep, OnRestart, PlannedStep, Plans, StepList};
+use provision::{OfferedStep, OnRestart, PlannedStep, Plans, RequestedStep, StepError, StepList, Wish};
 
 /// Drivers that offer a step that goes on by itself and one that does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hardware {
     /// Whether the site cleans automatically, where the node does not say.
     pub cleans: bool,
     /// Whether there is a ramdisk; without one, everything only pretends, as the `fake` interfaces do.
     pub ramdisk: bool,
+    /// What the site's runbook says about automated cleaning; `None` runs what drivers offer.
+    pub runbook: Result<Option<Wish>, StepError>,
 }
 
 impl Default for Hardware {
     fn default() -> Self {
-        Self { cleans: true, ramdisk: true }
+        Self { cleans: true, ramdisk: true, runbook: Ok(None) }
+    }
+}
+
+impl Hardware {
+    /// The same on a site whose runbook says how nodes are cleaned.
+    #[must_use]
+    pub fn with_runbook(self) -> Self {
+        let step = |interface: &str, step: &str| RequestedStep {
+            interface: interface.to_owned(),
+            step: step.to_owned(),
+            args: JsonObject::default(),
+            priority: 0,
+            children: None,
+        };
+        let mut steps = vec![step("vendor", "log_passthrough"), step("bios", "apply_defaults")];
+        if self.ramdisk {
+            steps.insert(1, step("deploy", "erase_devices_metadata"));
+        }
+        Self { runbook: Ok(Some(Wish { steps, ..Wish::default() })), ..self }
     }
 }
 
@@ -30,6 +51,10 @@ impl Plans for Hardware {
 
     fn cleans(&self, node: &Node) -> bool {
         node.automated_clean.unwrap_or(self.cleans)
+    }
+
+    fn runbook(&self, _node: &Node) -> Result<Option<Wish>, StepError> {
+        self.runbook.clone()
     }
 
     fn offered(&self, _node: &Node, list: StepList) -> Vec<OfferedStep> {

@@ -7,6 +7,7 @@ mod callers;
 mod conductors;
 mod ramdisk;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Node, NodeUuid, Timestamp};
@@ -49,7 +50,7 @@ pub(crate) struct Life<'a> {
     holder: Option<usize>,
     seats: Vec<Seat>,
     machine: Machine,
-    hardware: Hardware,
+    hardware: Arc<Hardware>,
     policy: Policy,
     /// The token that the agent of a boot holds.
     token: Option<(u32, u32)>,
@@ -71,7 +72,10 @@ impl<'a> Life<'a> {
         let now = Timestamp::from_micros(0);
         let mut node = Node::new("rehearsed", now);
         node.uuid = NodeUuid::from_uuid(uuid::Uuid::from_u64_pair(dice.next(), u64::from(number)));
-        let hardware = Hardware { cleans: !dice.permille(100), ramdisk: !dice.permille(100) };
+        let hardware =
+            Hardware { cleans: !dice.permille(100), ramdisk: !dice.permille(100), ..Hardware::default() };
+        // Every tenth machine belongs to a site with a runbook.
+        let hardware = if number % 10 == 9 { hardware.with_runbook() } else { hardware };
         let fast_track = dice.permille(150).then_some(Duration::from_mins(10));
         let seats = (0..options.conductors.clamp(1, 9)).map(Seat::new).collect();
         let machine = Machine {
@@ -89,7 +93,7 @@ impl<'a> Life<'a> {
             holder: None,
             seats,
             machine,
-            hardware,
+            hardware: Arc::new(hardware),
             policy: Policy { fast_track, ..Policy::default() },
             token: None,
             caller: Caller::new(options.lives),

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, every key known, every mistake named with its place.
 
 mod built_in_rules;
+mod cleaning;
 mod identity;
 mod inspection;
 mod messaging;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use model::InterfaceKind;
 use serde::Deserialize;
 
+pub use cleaning::StepSource;
 pub use identity::{Keystone, Policy};
 pub use inspection::Inspection;
 pub use messaging::Messaging;
@@ -170,6 +172,16 @@ pub struct Conductor {
     pub default_interfaces: BTreeMap<InterfaceKind, String>,
     /// Whether nodes are cleaned when they become available, where the node itself does not say.
     pub automated_clean: bool,
+    /// Where the steps of an automated cleaning come from.
+    pub automated_cleaning_step_source: StepSource,
+    /// Name or UUID of the runbook that cleans nodes for which nothing else names one.
+    pub automated_cleaning_runbook: Option<String>,
+    /// Names or UUIDs of runbooks that clean nodes, by resource class.
+    pub automated_cleaning_runbook_by_resource_class: BTreeMap<String, String>,
+    /// Whether `cleaning_runbook` in a node's `driver_info` counts.
+    pub automated_cleaning_runbook_from_node: bool,
+    /// Whether a node needs one of the traits of the runbook that cleans it.
+    pub automated_cleaning_runbook_validate_traits: bool,
     /// Priorities in automated cleaning that replace those of drivers and agents, by `interface.step`; 0 switches a step off.
     pub clean_step_priorities: BTreeMap<String, i64>,
     /// Seconds from power on to the agent's first call.
@@ -227,6 +239,11 @@ impl Default for Conductor {
             enabled_interfaces: BTreeMap::new(),
             default_interfaces: BTreeMap::new(),
             automated_clean: true,
+            automated_cleaning_step_source: StepSource::default(),
+            automated_cleaning_runbook: None,
+            automated_cleaning_runbook_by_resource_class: BTreeMap::new(),
+            automated_cleaning_runbook_from_node: false,
+            automated_cleaning_runbook_validate_traits: true,
             clean_step_priorities: BTreeMap::new(),
             callback_timeout: 1800,
             boot_timeout: 840,
@@ -261,6 +278,12 @@ impl Conductor {
             cleans: Some(self.max_concurrent_clean),
             per_group: self.max_concurrent_per_conductor_group,
         }
+    }
+
+    fn check_problems(&self) -> Result<(), &'static str> {
+        self.check_power()?;
+        self.check_cleaning()?;
+        self.check_limits()
     }
 
     fn check_limits(&self) -> Result<(), &'static str> {
@@ -442,7 +465,7 @@ impl Config {
                 "[conductor] callback_timeout, boot_timeout, token_timeout, inspect_timeout, fast_track_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
             );
         }
-        if let Err(problem) = self.conductor.check_power().and_then(|()| self.conductor.check_limits()) {
+        if let Err(problem) = self.conductor.check_problems() {
             return wrong(problem);
         }
         if let Err(problem) = self.conductor.check_membership() {

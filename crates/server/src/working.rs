@@ -108,6 +108,7 @@ async fn start_conductor(
         heartbeat_timeout: Duration::from_secs(config.conductor.heartbeat_timeout),
         require_agent_tls: config.conductor.require_agent_tls,
         automated_clean: config.conductor.automated_clean,
+        cleaning: config.conductor.automated_cleaning(),
         events: db::EventRetention {
             age: Duration::from_hours(config.events.keep_hours),
             count: config.events.keep_count,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use conductor::{Conductor, Inspection, Options, PowerSync};
+use conductor::{AutomatedCleaning, Conductor, Inspection, Options, PowerSync};
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};
 use db::{Db, HistoryQuery, NodeKey, Scope};
 use driver::{
@@ -90,6 +90,8 @@ pub(crate) struct Knobs {
     /// Boots whose agent never gets the answer to its lookup.
     pub(crate) lost_answers: usize,
     pub(crate) hears: boot_trace::Hears,
+    /// What cleans the node.
+    pub(crate) cleaning: AutomatedCleaning,
     /// When the power of the machine is looked at.
     pub(crate) power: PowerSync,
 }
@@ -113,6 +115,7 @@ impl Default for Knobs {
             token_timeout: Duration::from_mins(1),
             lost_answers: 0,
             hears: boot_trace::Hears::default(),
+            cleaning: AutomatedCleaning::default(),
             power: PowerSync { every: None, recover_every: None, ..PowerSync::default() },
         }
     }
@@ -519,6 +522,7 @@ impl Rig {
             sign_of_life: hardware.knobs.lease.0,
             lease: hardware.knobs.lease.1,
             hears: hardware.knobs.hears,
+            cleaning: hardware.knobs.cleaning.clone(),
             power: hardware.knobs.power.clone(),
             inspection: Inspection {
                 discovery: hardware.knobs.discovers.then(|| "test".to_owned()),

@@ -83,8 +83,10 @@ impl Turn<'_> {
         self.settle(record.kind);
         if record.kind == FlowKind::TearDown {
             clear_instance(&mut self.node);
-            let plan = cleaning(&self.node, self.world);
-            self.start(FlowKind::Clean, plan);
+            match cleaning(&self.node, self.world) {
+                Ok(plan) => self.start(FlowKind::Clean, plan),
+                Err(error) => self.cannot_start(FlowKind::Clean, error),
+            }
         }
     }
 

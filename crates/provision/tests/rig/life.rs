@@ -23,6 +23,7 @@ pub(crate) struct Life {
     pub(crate) node: Node,
     pub(crate) flow: Option<FlowRecord>,
     pub(crate) machine: Machine,
+    pub(crate) plans: Hardware,
     pub(crate) policy: Policy,
     pub(crate) now: Timestamp,
     pub(crate) effects: usize,
@@ -37,6 +38,7 @@ impl Life {
             node: Node::new("ipmi", Timestamp::from_micros(0)),
             flow: None,
             machine: Machine::default(),
+            plans: Hardware::default(),
             policy: Policy::default(),
             now: Timestamp::from_micros(0),
             effects: 0,
@@ -47,8 +49,7 @@ impl Life {
 
     pub(crate) fn with_world<T>(&mut self, turn: impl FnOnce(Node, Option<FlowRecord>, World<'_>) -> T) -> T {
         self.now = self.now.plus(Duration::from_secs(1));
-        let world =
-            World { now: self.now, holder: "host", policy: &self.policy, plans: &Hardware::default() };
+        let world = World { now: self.now, holder: "host", policy: &self.policy, plans: &self.plans };
         turn(self.node.clone(), self.flow.clone(), world)
     }
 

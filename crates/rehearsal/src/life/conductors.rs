@@ -1,6 +1,7 @@
 //! Conductors: turns under their epoch, deaths, standstills, and how others take over. A conductor that was declared dead
 //! has lost its epoch: whatever it still brings is refused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use provision::{Decision, Due, ErrorCode, Input, Refusal, StepError, World, feed};
@@ -98,9 +99,9 @@ impl Life<'_> {
             return Ok(None);
         }
         let before = Before::of(&self.node, self.flow.as_ref());
-        let hardware = self.hardware;
+        let hardware = Arc::clone(&self.hardware);
         let holder = self.name(seat).to_owned();
-        let world = World { now: self.now, holder: &holder, policy: &self.policy, plans: &hardware };
+        let world = World { now: self.now, holder: &holder, policy: &self.policy, plans: hardware.as_ref() };
         let decision = match decide(self.node.clone(), self.flow.clone(), world) {
             Ok(decision) => decision,
             Err(refusal) => return Ok(Some(Err(refusal))),
@@ -120,7 +121,8 @@ impl Life<'_> {
             spoil(sabotage, before, &mut decision);
         }
         let holder = self.name(seat).to_owned();
-        let cleans = self.hardware.ramdisk && provision::Plans::cleans(&self.hardware, &decision.node);
+        let cleans =
+            self.hardware.ramdisk && provision::Plans::cleans(self.hardware.as_ref(), &decision.node);
         let scene = Scene { now: self.now, holder: &holder, cleans, dirty: self.machine.dirty };
         let checked = self.checker.decides(before, &decision, scene);
         self.tally.turns += 1;
