@@ -78,12 +78,16 @@ impl Link {
         self.suite
     }
 
-    /// Sends a request and waits for its answer. Dropping the future leaves the link usable.
-    pub(crate) async fn request(&mut self, request: RawRequest) -> Result<RawResponse, LinkError> {
+    /// Sends a request and waits so long for its answer. Dropping the future leaves the link usable.
+    pub(crate) async fn request(
+        &mut self,
+        request: RawRequest,
+        limit: Duration,
+    ) -> Result<RawResponse, LinkError> {
         // A caller before may have gone away in the middle.
         self.client.abandon();
         let now = self.epoch.elapsed();
-        self.client.request(now, request).map_err(|error| match error {
+        self.client.request_within(now, request, limit).map_err(|error| match error {
             RequestError::TooLong { have } => LinkError::TooLong { bytes: have },
             RequestError::NoSession | RequestError::Busy => LinkError::Lost,
         })?;

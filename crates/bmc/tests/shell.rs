@@ -99,6 +99,23 @@ async fn a_dead_bmc_costs_one_deadline_then_nothing() {
 }
 
 #[tokio::test]
+async fn a_bmc_that_dies_with_a_session_open_costs_its_silence_and_not_a_request_and_a_login() {
+    let server = machine().await;
+    let mut options = options();
+    options.timing.silence = Duration::from_millis(600);
+    options.timing.request = Duration::from_mins(1);
+    options.timing.connect = Duration::from_mins(1);
+    let pool = IpmiPool::new(options);
+    let bmc = client_of(&pool, &server);
+    bmc.power_state().await.unwrap();
+    server.set_faults(Faults { deaf: true, ..Faults::default() });
+    let started = Instant::now();
+    let error = bmc.power_state().await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn a_bmc_is_probed_again_and_comes_back() {
     let server = machine().await;
     server.set_faults(Faults { deaf: true, ..Faults::default() });

@@ -1,8 +1,10 @@
 //! Looks at the power of all machines again and again: what is stored and what is must not drift apart for long.
 //!
-//! A look is one question to one BMC. Machines whose last look failed have a budget of their own: waiting for dead BMCs
-//! takes nothing from the others. No task outlives a sweep, none belongs to a node.
+//! A look is one question to one BMC. Machines whose last look failed have a budget of their own, and a BMC that turns out to
+//! be silent is waited for within it: dead BMCs take nothing from the others. No task outlives a sweep, none belongs to a
+//! node.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use conductor_api::RequestError;
 use db::{DbError, PowerWatch, WatchedPower};
 use model::{InterfaceKind, Node, NodeUuid, PowerState, Timestamp};
 use provision::{Decision, ErrorCode, PowerSyncPolicy, SeenPower, StepError, recover_power, sync_power};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
@@ -21,6 +24,9 @@ const PAGE: usize = 500;
 
 /// How long one look may take: BMCs have deadlines of their own, other drivers may not.
 const LOOK: Duration = Duration::from_mins(1);
+
+/// How long a look may stay among those at sound machines: BMCs answer sooner, login included, most of them by far.
+const PROMPT: Duration = Duration::from_secs(3);
 
 /// Of how many looks at once one may be at a machine whose last look failed.
 const SHARE_OF_DOUBTFUL: usize = 4;
@@ -49,12 +55,44 @@ impl Default for PowerSync {
     }
 }
 
-impl PowerSync {
-    fn width(&self, which: PowerWatch) -> usize {
-        match which {
-            PowerWatch::Sound => self.width.max(1),
-            PowerWatch::Doubtful { .. } | PowerWatch::Lost => (self.width / SHARE_OF_DOUBTFUL).max(1),
+/// Room for looks, a bounded number at once.
+#[derive(Debug, Clone)]
+struct Room {
+    places: Arc<Semaphore>,
+    /// Where looks go on that are not over soon.
+    aside: Option<Arc<Semaphore>>,
+}
+
+impl Room {
+    /// For looks at sound machines, and for those at others.
+    fn pair(width: usize) -> (Self, Self) {
+        let places = |width: usize| Arc::new(Semaphore::new(width.clamp(1, Semaphore::MAX_PERMITS)));
+        let doubtful = Self { places: places(width / SHARE_OF_DOUBTFUL), aside: None };
+        (Self { places: places(width), aside: Some(Arc::clone(&doubtful.places)) }, doubtful)
+    }
+
+    /// A place, when there is one. It is never refused: nobody closes the room.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    /// Runs a look that has a place. One that takes long gives it to the next as soon as there is one aside.
+    async fn hold<T>(self, place: Option<OwnedSemaphorePermit>, look: impl Future<Output = T>) -> T {
+        let mut look = pin!(look);
+        let Some(aside) = self.aside else {
+            let ended = look.await;
+            drop(place);
+            return ended;
+        };
+        if let Ok(ended) = timeout(PROMPT, &mut look).await {
+            return ended;
         }
+        let _aside = tokio::select! {
+            ended = &mut look => return ended,
+            aside = aside.acquire_owned() => aside.ok(),
+        };
+        drop(place);
+        look.await
     }
 }
 
@@ -124,14 +162,15 @@ impl Engine {
 
     async fn sweep(self: &Arc<Self>, sweep: Sweep) {
         let (began, counted_before) = (Instant::now(), Timestamp::now());
+        let room = Room::pair(self.options.power.width);
         let looks = match sweep {
             Sweep::Sync => {
-                let sound = self.look_at_all(PowerWatch::Sound);
-                let doubtful = self.look_at_all(PowerWatch::Doubtful { counted_before });
+                let sound = self.look_at_all(PowerWatch::Sound, &room.0);
+                let doubtful = self.look_at_all(PowerWatch::Doubtful { counted_before }, &room.1);
                 let (sound, doubtful) = tokio::join!(sound, doubtful);
                 sound.and_then(|sound| Ok(sound + doubtful?))
             }
-            Sweep::Recovery => self.look_at_all(PowerWatch::Lost).await,
+            Sweep::Recovery => self.look_at_all(PowerWatch::Lost, &room.1).await,
         };
         match looks {
             Ok(looks) => {
@@ -142,9 +181,8 @@ impl Engine {
     }
 
     /// Looks at each machine once, a bounded number at a time; how many those were.
-    async fn look_at_all(self: &Arc<Self>, which: PowerWatch) -> Result<usize, DbError> {
+    async fn look_at_all(self: &Arc<Self>, which: PowerWatch, room: &Room) -> Result<usize, DbError> {
         let began = Instant::now();
-        let width = self.options.power.width(which);
         let (mut after, mut count) = (0, 0);
         let mut looks = JoinSet::new();
         loop {
@@ -156,12 +194,13 @@ impl Engine {
                 if !self.is_in_charge(&node) {
                     continue;
                 }
-                while looks.len() >= width {
-                    ended(looks.join_next().await.as_ref());
-                }
+                let place = room.place().await;
+                while ended(looks.try_join_next().as_ref()) {}
                 count += 1;
-                let engine = Arc::clone(self);
-                looks.spawn(async move { engine.look(which, &node, row.failures).await });
+                let (engine, room) = (Arc::clone(self), room.clone());
+                looks.spawn(async move {
+                    room.hold(place, engine.look(which, &node, row.failures)).await;
+                });
             }
             if is_last {
                 break;
@@ -299,4 +338,68 @@ fn as_seen_by_drivers(row: &WatchedPower) -> Node {
     node.provision_state = row.provision_state;
     node.power_state = row.power_state;
     node
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Runs looks one after the other through `room`, as a sweep does; how many seconds that took.
+    async fn swept(room: &Room, looks: impl IntoIterator<Item = Duration>) -> u64 {
+        let began = Instant::now();
+        let mut under_way = JoinSet::new();
+        for long in looks {
+            let (place, room) = (room.place().await, room.clone());
+            under_way.spawn(room.hold(place, tokio::time::sleep(long)));
+        }
+        let begun = began.elapsed();
+        under_way.join_all().await;
+        begun.as_secs()
+    }
+
+    const DEAD: Duration = Duration::from_secs(7);
+    const ALIVE: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_that_are_over_soon_need_no_other_place() {
+        let (sound, doubtful) = Room::pair(8);
+        let _taken = [doubtful.place().await, doubtful.place().await];
+        assert_eq!(swept(&sound, [ALIVE; 64]).await, 7, "the eighth wave begins after seven");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_bmc_leaves_its_place_to_the_next() {
+        // Eight places, of which dead ones take two until they are known to be slow.
+        let mixed = [DEAD, DEAD].into_iter().chain([ALIVE; 64]);
+        let (sound, _) = Room::pair(8);
+        let with_dead = swept(&sound, mixed).await;
+        assert!((8..=9).contains(&with_dead), "{with_dead} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_are_there_more_looks_than_places() {
+        let (sound, doubtful) = Room::pair(8);
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut under_way = JoinSet::new();
+        for _ in 0..100 {
+            let (place, room) = (sound.place().await, sound.clone());
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            under_way.spawn(room.hold(place, async move {
+                most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tokio::time::sleep(DEAD).await;
+                now.fetch_sub(1, Ordering::Relaxed);
+            }));
+        }
+        under_way.join_all().await;
+        assert_eq!(most.load(Ordering::Relaxed), 8 + 8 / SHARE_OF_DOUBTFUL);
+        assert_eq!((sound.places.available_permits(), doubtful.places.available_permits()), (8, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_at_doubtful_machines_stay_where_they_are() {
+        let (_, doubtful) = Room::pair(8);
+        assert_eq!(swept(&doubtful, [DEAD; 4]).await, 7);
+    }
 }

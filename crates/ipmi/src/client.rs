@@ -27,25 +27,29 @@ use std::collections::VecDeque;
 /// When datagrams are sent again and when to give up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// Until a request is sent a second time; doubles each time after.
+    /// Until a request is sent a second time; doubles each time after. More for a BMC that took its time over the last one.
     pub first_retry: Duration,
     /// The longest pause between two sendings.
     pub longest_retry: Duration,
-    /// From [`Client::new`] to the established session.
+    /// How long a BMC may say nothing at all while a session is opened. This, not `connect`, is what a dead one costs.
+    pub silence: Duration,
+    /// From [`Client::new`] to the established session, for a BMC that answers, however slowly.
     pub connect: Duration,
-    /// For one request.
+    /// For one request in a session, unless [`Client::request_within`] says otherwise.
     pub request: Duration,
     /// For the answer to Close Session.
     pub close: Duration,
 }
 
 impl Default for Timing {
-    /// 1 s doubling to 4 s; 10 s to connect; 15 s a request; 1 s to close.
+    /// 1 s doubling to 4 s; 7 s of silence, which is three sendings and the pauses after them; 40 s to connect; 15 s a
+    /// request; 1 s to close.
     fn default() -> Self {
         Self {
             first_retry: Duration::from_secs(1),
             longest_retry: Duration::from_secs(4),
-            connect: Duration::from_secs(10),
+            silence: Duration::from_secs(7),
+            connect: Duration::from_secs(40),
             request: Duration::from_secs(15),
             close: Duration::from_secs(1),
         }
@@ -109,6 +113,7 @@ struct Exchange {
     sent: u32,
     interval: Duration,
     retry_at: Duration,
+    began_at: Duration,
     give_up_at: Duration,
 }
 
@@ -124,6 +129,10 @@ pub struct Client {
     /// Suites that the BMC listed; empty when it did not say.
     offered: Vec<u8>,
     exchange: Option<Exchange>,
+    /// When the BMC was last heard, be it with the answer to an older copy of something.
+    heard_at: Duration,
+    /// How long it took over the latest exchange.
+    took: Duration,
     connect_by: Duration,
     restarts: u8,
     rq_seq: u8,
@@ -144,6 +153,8 @@ impl Client {
             candidates: Vec::new(),
             offered: Vec::new(),
             exchange: None,
+            heard_at: now,
+            took: Duration::ZERO,
             connect_by,
             restarts: 0,
             rq_seq: 0,
@@ -171,13 +182,20 @@ impl Client {
         match Packet::decode(rest) {
             Ok(Packet::Sessionless15 { payload } | Packet::Plain { kind: PayloadType::Ipmi, payload }) => {
                 if self.session.is_none() {
+                    self.heard(now);
                     self.handle_message(now, payload);
                 }
             }
-            Ok(Packet::Plain { kind, payload }) => self.handle_login(now, kind, payload),
+            Ok(Packet::Plain { kind, payload }) => {
+                if self.session.is_none() {
+                    self.heard(now);
+                    self.handle_login(now, kind, payload);
+                }
+            }
             Ok(Packet::Sealed(packet)) if packet.kind == PayloadType::Ipmi => {
                 let Some(session) = &mut self.session else { return };
                 if let Ok(payload) = session.open(&packet) {
+                    self.heard(now);
                     self.handle_message(now, &payload);
                 }
             }
@@ -192,7 +210,7 @@ impl Client {
 
     /// When [`Client::handle_timeout`] wants to be called, on the caller's epoch.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.exchange.as_ref().map(|exchange| exchange.retry_at.min(exchange.give_up_at))
+        self.exchange.as_ref().map(|exchange| exchange.retry_at.min(self.give_up_at(exchange)))
     }
 
     /// What happened since the last call.
@@ -202,8 +220,9 @@ impl Client {
 
     /// Sends again or gives up, as the time says. Calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Duration) {
+        let is_over = self.exchange.as_ref().is_some_and(|exchange| now >= self.give_up_at(exchange));
         let Some(exchange) = &mut self.exchange else { return };
-        if now >= exchange.give_up_at {
+        if is_over {
             let (phase, sent) = (exchange.phase, exchange.sent);
             self.exchange = None;
             self.give_up(now, phase, sent);
@@ -216,6 +235,16 @@ impl Client {
 
     /// Sends a request. Its answer is [`Event::Response`] or [`Event::RequestTimedOut`].
     pub fn request(&mut self, now: Duration, request: RawRequest) -> Result<(), RequestError> {
+        self.request_within(now, request, self.config.timing.request)
+    }
+
+    /// Sends a request that is given so much time, whatever [`Timing::request`] says.
+    pub fn request_within(
+        &mut self,
+        now: Duration,
+        request: RawRequest,
+        limit: Duration,
+    ) -> Result<(), RequestError> {
         if !matches!(self.stage, Stage::Ready) {
             return Err(RequestError::NoSession);
         }
@@ -225,7 +254,7 @@ impl Client {
         if request.data.len() > MAX_DATA {
             return Err(RequestError::TooLong { have: request.data.len() });
         }
-        self.ask(now, Phase::Command, request, now + self.config.timing.request);
+        self.ask(now, Phase::Command, request, now + limit);
         Ok(())
     }
 
@@ -249,6 +278,34 @@ impl Client {
         self.stage = Stage::Closing;
         let request = CloseSession { session_id }.to_raw();
         self.ask(now, Phase::Close, request, now + self.config.timing.close);
+    }
+
+    /// The BMC is alive, and may still be busy with older copies of what it was asked: it is given time for the last one.
+    fn heard(&mut self, now: Duration) {
+        let Some(exchange) = &mut self.exchange else { return };
+        self.took = now.saturating_sub(exchange.began_at);
+        self.heard_at = now;
+        exchange.retry_at = exchange.retry_at.max(now + exchange.interval);
+    }
+
+    /// When nobody waits for the exchange any more.
+    fn give_up_at(&self, exchange: &Exchange) -> Duration {
+        match exchange.phase {
+            // What is ordered in a session may take its time, without a word until it is done.
+            Phase::Command | Phase::Close => exchange.give_up_at,
+            _ => exchange.give_up_at.min(self.connected_by()),
+        }
+    }
+
+    /// When the session must be open, or the BMC must have been heard again.
+    fn connected_by(&self) -> Duration {
+        self.connect_by.min(self.heard_at + self.config.timing.silence)
+    }
+
+    /// The first pause: what is sent again before the BMC can have answered is one more thing for it to work on.
+    fn first_pause(&self) -> Duration {
+        let Timing { first_retry, longest_retry, silence, .. } = self.config.timing;
+        first_retry.max((self.took * 2).min(longest_retry).min(silence / 2))
     }
 
     /// An IPMI message, from outside or inside the session.
@@ -298,8 +355,12 @@ impl Client {
         match phase {
             Phase::Command => self.events.push_back(Event::RequestTimedOut { sent }),
             Phase::Close => self.finish(Event::Closed),
-            Phase::CipherSuites => self.propose_unasked(now),
-            Phase::OpenSession if now < self.connect_by && self.candidates.len() > 1 => {
+            Phase::CipherSuites => {
+                // Not to know this question is no sign of death.
+                self.heard_at = now;
+                self.propose_unasked(now);
+            }
+            Phase::OpenSession if now < self.connected_by() && self.candidates.len() > 1 => {
                 // Silence may be this BMC's way to refuse algorithms that it does not know.
                 self.candidates.remove(0);
                 self.open_session(now);
@@ -342,9 +403,10 @@ impl Client {
         request: Option<(RawRequest, u8)>,
         give_up_at: Duration,
     ) {
-        let interval = self.config.timing.first_retry;
-        let retry_at = now + interval;
-        self.exchange = Some(Exchange { phase, outgoing, request, sent: 0, interval, retry_at, give_up_at });
+        let interval = self.first_pause();
+        let (sent, retry_at, began_at) = (0, now + interval, now);
+        self.exchange =
+            Some(Exchange { phase, outgoing, request, sent, interval, retry_at, began_at, give_up_at });
         self.transmit();
     }
 

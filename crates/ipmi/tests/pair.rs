@@ -89,6 +89,7 @@ fn a_bad_network_changes_nothing() {
     let mut trouble = 0;
     for seed in 0..200 {
         let mut config = client_config();
+        config.timing.silence = Duration::from_mins(5);
         config.timing.connect = Duration::from_mins(5);
         config.timing.request = Duration::from_mins(5);
         let mut net = network_of(seed, server_config(), config);
@@ -169,8 +170,69 @@ fn two_key_login_needs_the_bmc_key() {
 fn silence_names_what_was_asked_and_how_often() {
     let mut net = network(12);
     net.loss = 1.0;
-    assert_eq!(failure(&mut net), ClientError::Timeout { phase: Phase::Capabilities, sent: 4 });
-    assert_eq!(net.now, client_config().timing.connect);
+    assert_eq!(failure(&mut net), ClientError::Timeout { phase: Phase::Capabilities, sent: 3 });
+    assert_eq!(net.now, client_config().timing.silence);
+}
+
+#[test]
+fn a_bmc_that_dies_in_the_middle_is_given_up_after_as_long_a_silence() {
+    let silence = client_config().timing.silence;
+    for datagrams in 1..10 {
+        let mut net = network(100 + u64::from(datagrams));
+        net.think = Duration::from_millis(250);
+        net.step_until_sent(datagrams);
+        let asked_at = net.now;
+        net.dead = true;
+        match net.run_to_event() {
+            Event::Failed(ClientError::Timeout { phase, sent }) => {
+                assert!((2..=3).contains(&sent), "{datagrams}: {phase:?}, {sent}");
+                // One answer may still have been on its way, and one question is allowed to stay unanswered.
+                let unlisted = 2 * client_config().timing.first_retry;
+                let latest = asked_at + silence + 2 * net.think + unlisted;
+                let in_time = asked_at + silence <= net.now + net.think && net.now <= latest;
+                assert!(in_time, "{datagrams}: asked at {asked_at:?}, given up at {:?}", net.now);
+            }
+            other => panic!("{datagrams}: {other:?}"),
+        }
+    }
+}
+
+/// Half a second in all, one and a half, three; and that long for each datagram.
+#[test]
+fn a_slow_bmc_is_no_dead_one_and_neither_is_one_that_misses_a_datagram() {
+    for think in [80, 250, 500, 1500, 3000].map(Duration::from_millis) {
+        let mut undisturbed = 0;
+        for lose in 0..=undisturbed_datagrams(think) {
+            let mut net = network(200 + u64::from(lose));
+            net.think = think;
+            net.lose = Some(lose).filter(|lose| *lose > 0);
+            let event = net.run_to_event();
+            assert!(matches!(event, Event::Established { .. }), "{think:?}, {lose} lost: {event:?}");
+            ask(&mut net, &GetChassisStatus);
+            undisturbed += u32::from(net.lost == 0);
+        }
+        assert_eq!(undisturbed, 1, "each of the others lost one");
+    }
+}
+
+/// How many datagrams it takes to log in and to learn the power state.
+fn undisturbed_datagrams(think: Duration) -> u32 {
+    let mut net = network(200);
+    net.think = think;
+    net.run_to_event();
+    ask(&mut net, &GetChassisStatus);
+    net.sent
+}
+
+#[test]
+fn a_slow_bmc_is_not_buried_under_copies() {
+    let mut net = network(21);
+    let prompt = undisturbed_datagrams(Duration::from_millis(80));
+    net.think = Duration::from_secs(3);
+    net.run_to_event();
+    ask(&mut net, &GetChassisStatus);
+    // The first question is repeated twice before its answer tells how slow this BMC is.
+    assert!(net.sent <= prompt + 6, "{} datagrams instead of {prompt}", net.sent);
 }
 
 #[test]

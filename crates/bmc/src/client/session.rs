@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use ipmi::command::chassis::GetChassisStatus;
 use ipmi::command::{Command, RawRequest, RawResponse};
-use ipmi::{CipherChoice, CipherSuite, ClientError, CompletionCode, Config, Phase};
+use ipmi::{CipherChoice, CipherSuite, ClientError, CompletionCode, Config, Phase, Timing};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
@@ -125,7 +125,7 @@ impl Bmc {
             let due = idle >= options.keep_alive.min(slot.max_idle / 2);
             if due
                 && let Some(link) = &mut slot.link
-                && link.request(GetChassisStatus.to_raw()).await.is_err()
+                && link.request(GetChassisStatus.to_raw(), options.timing.silence).await.is_err()
             {
                 tracing::debug!(bmc = %self.target, "session did not survive; the next caller opens another");
                 slot.link = None;
@@ -200,7 +200,7 @@ impl IpmiClient {
         };
         // Whoever was before in the queue may have found out that the BMC is dead.
         bmc.remembered(&self.credentials)?;
-        let mut turn = Turn { client: self, operation, slot: &mut slot };
+        let mut turn = Turn { client: self, operation, slot: &mut slot, silent: false };
         let outcome = turn.run(request, repeatable).await;
         let held = bmc.holds.load(Ordering::Relaxed) > 0;
         if pool.is_short_of_room()
@@ -219,6 +219,8 @@ struct Turn<'a> {
     client: &'a IpmiClient,
     operation: Operation,
     slot: &'a mut Slot,
+    /// The BMC was silent in the session that there was: it has forgotten it, or is dead.
+    silent: bool,
 }
 
 impl Turn<'_> {
@@ -249,7 +251,9 @@ impl Turn<'_> {
         self.drop_stale().await;
         if let Some(idle) = self.slot.link.as_ref().map(|link| link.last_used.elapsed()) {
             let proven = idle <= PROVEN || repeatable || self.probe(idle).await;
-            match self.send(request).await {
+            // What may be sent again had better be sent in a new session soon.
+            let Timing { silence, request: whole, .. } = self.options().timing;
+            match self.send(request, if repeatable { silence } else { whole }).await {
                 Some(Ok(response)) => {
                     // Trust sessions longer again, step by step.
                     self.slot.max_idle = (self.slot.max_idle * 2).min(self.options().idle_close);
@@ -268,7 +272,7 @@ impl Turn<'_> {
             }
         }
         self.open().await?;
-        match self.send(request).await {
+        match self.send(request, self.options().timing.request).await {
             Some(Ok(response)) => Ok(response),
             Some(Err(error)) => {
                 self.slot.link = None;
@@ -299,23 +303,29 @@ impl Turn<'_> {
     /// The BMC had forgotten a session after `idle`: reuse the next ones for a shorter time.
     fn forget_link(&mut self, idle: Duration) {
         self.slot.link = None;
+        self.silent = true;
         self.slot.max_idle = self.slot.max_idle.min(idle / 2).max(LEAST_REUSE);
     }
 
     /// Whether the session lives; drops it if not.
     async fn probe(&mut self, idle: Duration) -> bool {
-        let alive = matches!(self.send(&GetChassisStatus.to_raw()).await, Some(Ok(_)));
+        let silence = self.options().timing.silence;
+        let alive = matches!(self.send(&GetChassisStatus.to_raw(), silence).await, Some(Ok(_)));
         if !alive {
             self.forget_link(idle);
         }
         alive
     }
 
-    /// Sends through the session there is.
-    async fn send(&mut self, request: &RawRequest) -> Option<Result<RawResponse, LinkError>> {
+    /// Sends through the session there is, and waits for so long.
+    async fn send(
+        &mut self,
+        request: &RawRequest,
+        limit: Duration,
+    ) -> Option<Result<RawResponse, LinkError>> {
         self.pace().await;
         let link = self.slot.link.as_mut()?;
-        let outcome = link.request(request.clone()).await;
+        let outcome = link.request(request.clone(), limit).await;
         self.slot.last_command = Some(Instant::now());
         Some(outcome)
     }
@@ -369,6 +379,11 @@ impl Turn<'_> {
     fn config(&self, cipher: CipherChoice) -> Config {
         let Credentials { username, password, bmc_key, privilege, cipher: _ } =
             (*self.client.credentials).clone();
-        Config { username, password, bmc_key, privilege, cipher, timing: self.options().timing }
+        let mut timing = self.options().timing;
+        if self.silent {
+            // A BMC that forgot the session answers at once, and one that is dead was waited for already.
+            timing.silence /= 2;
+        }
+        Config { username, password, bmc_key, privilege, cipher, timing }
     }
 }

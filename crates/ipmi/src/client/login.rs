@@ -75,7 +75,7 @@ impl Client {
         self.stage = Stage::CipherSuites { index, records };
         let request = GetChannelCipherSuites { channel: THIS_CHANNEL, payload_type: 0, index }.to_raw();
         // Not every BMC answers this one: one repetition, and then on without.
-        let patience = self.config.timing.first_retry * 2;
+        let patience = self.first_pause() * 2;
         self.ask(now, Phase::CipherSuites, request, (now + patience).min(self.connect_by));
     }
 
@@ -120,7 +120,7 @@ impl Client {
         // When the BMC did not list its suites, silence may be its way to refuse this one: keep half of the time for the
         // next. When it did, silence is loss, and loss is no reason to take a weaker suite.
         let patience = if self.offered.is_empty() && self.candidates.len() > 1 {
-            now + self.connect_by.saturating_sub(now) / 2
+            now + self.connected_by().saturating_sub(now) / 2
         } else {
             self.connect_by
         };

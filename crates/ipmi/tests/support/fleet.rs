@@ -124,9 +124,17 @@ pub struct Network {
     /// Chance that a datagram comes twice.
     pub duplicates: f64,
     pub longest_delay: Duration,
+    /// How long the BMC thinks over each datagram, one after the other.
+    pub think: Duration,
+    /// The datagram of this number, of those in either direction, gets lost.
+    pub lose: Option<u32>,
+    /// From here on the BMC is dead.
+    pub dead: bool,
+    pub sent: u32,
     pub lost: u32,
     pub repeated: u32,
     half_open: bool,
+    busy_until: Duration,
     rng: StdRng,
     console: SocketAddr,
     /// Arrival, whether to the server, bytes.
@@ -142,9 +150,14 @@ impl Network {
             loss: 0.0,
             duplicates: 0.0,
             longest_delay: Duration::from_millis(1),
+            think: Duration::ZERO,
+            lose: None,
+            dead: false,
+            sent: 0,
             lost: 0,
             repeated: 0,
             half_open: false,
+            busy_until: Duration::ZERO,
             rng: StdRng::seed_from_u64(seed ^ 0x5555),
             console: CONSOLE.parse().unwrap(),
             wire: Vec::new(),
@@ -173,12 +186,18 @@ impl Network {
         let copies = 1 + u32::from(self.rng.random_bool(self.duplicates));
         self.repeated += copies - 1;
         for _ in 0..copies {
-            if self.rng.random_bool(self.loss) {
+            self.sent += 1;
+            let dead = self.dead && to_server;
+            if dead || self.lose == Some(self.sent) || self.rng.random_bool(self.loss) {
                 self.lost += 1;
                 continue;
             }
-            let delay = self.longest_delay.mul_f64(self.rng.random());
-            self.wire.push((self.now + delay, to_server, datagram.to_vec()));
+            let mut arrival = self.now + self.longest_delay.mul_f64(self.rng.random());
+            if to_server && !self.think.is_zero() {
+                self.busy_until = self.busy_until.max(arrival) + self.think;
+                arrival = self.busy_until;
+            }
+            self.wire.push((arrival, to_server, datagram.to_vec()));
         }
     }
 
@@ -221,6 +240,17 @@ impl Network {
             self.step();
         }
         panic!("no event after 10,000 steps");
+    }
+
+    /// Goes on until so many datagrams were sent.
+    pub fn step_until_sent(&mut self, datagrams: u32) {
+        for _ in 0..100 {
+            if self.sent >= datagrams {
+                return;
+            }
+            self.step();
+        }
+        panic!("only {} datagrams", self.sent);
     }
 
     /// Goes on until the console has sent RAKP message 1: the BMC has a session half open.

@@ -364,7 +364,7 @@ pub const FIELDS: &[Field] = &[
         "sync_power_state_workers",
         "1024",
         "",
-        "BMCs that are asked at once, each one question at a time. Those whose last look failed have a fourth as many of their own.",
+        "BMCs that are asked at once, each one question at a time. A fourth as many are asked beside them: those whose last look failed, and those that take longer than 3 s to answer.",
     ),
     field(
         "conductor",
