@@ -2,7 +2,8 @@
 """Fills a stock Ironic's SQLite store for measurements: fill.py URL DATABASE NODES AT_WORK
 
 The first node and its ports are made by the API, so that every column is as Ironic writes it; the others are copies of
-their rows with names of their own. The last AT_WORK nodes (a quarter of few) are cleaning, with an agent's token.
+their rows with names of their own. The last AT_WORK nodes (a quarter of few) are cleaning, with an agent's token and a deploy
+interface that takes its heartbeats down.
 """
 import json
 import sqlite3
@@ -87,7 +88,7 @@ with sqlite3.connect(database, timeout=60) as connection:
         if index >= nodes - min(at_work, nodes // 4):
             internal = json.loads(node["driver_internal_info"])
             internal["agent_secret_token"] = "bench-token"
-            own.update(provision_state="cleaning", driver_internal_info=json.dumps(internal))
+            own.update(provision_state="cleaning", deploy_interface="direct", driver_internal_info=json.dumps(internal))
         node_id = copy(connection, "nodes", node, **own)
         add_traits(node_id)
         for second in (0, 1):

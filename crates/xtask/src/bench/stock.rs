@@ -76,15 +76,18 @@ pub(super) async fn fill(folder: &Path, url: Option<&str>, nodes: usize) -> Resu
     Ok(file(folder))
 }
 
-/// Puts the last nodes into cleaning, with an agent that may send heartbeats. To be done while the service runs: it
-/// would go on with such work when it starts.
+/// Puts the last nodes into cleaning, with an agent that may send heartbeats and a deploy interface that takes them down
+/// (the fake one has no agent). To be done while the service runs: it would go on with such work when it starts, as it
+/// would with work that no conductor holds.
 pub(super) async fn put_agents_to_work(folder: &Path, url: Option<&str>, nodes: usize) -> Result<()> {
     let db = open(folder, url).await?;
+    let conductor = db.list_conductors().await?.pop().context("the service has no conductor")?.hostname;
     for index in first_at_work(nodes)..nodes {
         let key = NodeKey::Uuid(NodeUuid::from_uuid(node_uuid(index)));
         let before = db.get_node(&key, &Scope::All).await?.context("a node is missing")?;
         let mut after = before.clone();
         after.provision_state = ProvisionState::Cleaning;
+        after.interfaces.set(InterfaceKind::Deploy, Some("direct".to_owned()));
         after.driver_internal_info.set("agent_secret_token", json!(TOKEN));
         let now = Timestamp::now();
         let record = FlowRecord::of_plan(FlowKind::Clean, provision::Plan::default(), now);
@@ -95,7 +98,7 @@ pub(super) async fn put_agents_to_work(folder: &Path, url: Option<&str>, nodes: 
             record: serde_json::to_string(&record)?,
             deadline_at: None,
             updated_at: now,
-            conductor: String::new(),
+            conductor: conductor.clone(),
         };
         db.commit(Commit { flow: FlowChange::Put(flow), ..Commit::new(before, after) }).await?;
     }
