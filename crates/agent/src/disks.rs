@@ -64,7 +64,7 @@ impl Disks {
 
     /// The disk to write an image to, by the node's hints.
     pub fn root(&self, hints: &Value) -> Result<PathBuf, RootDiskError> {
-        let hints = Hints::parse(hints)?;
+        let hints = Hints::parse(hints).map_err(HintError::from)?;
         let disks = self.list()?;
         // Files of tests are smaller than any disk, so the rule for a lack of hints would find none.
         if let (Self::Files(_), true, Some(first)) = (self, hints.is_empty(), disks.first()) {

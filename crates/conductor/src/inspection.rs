@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use conductor_api::{InspectionReport, LookupReply, RequestError};
 use db::{DbError, Inspected, NodeFilter, NodeKey, NodeQuery, Paging, PortFilter, PortQuery, Scope};
-use inspection::hooks::{self, Machine};
+use inspection::hooks::{self, Hook, Machine};
 use inspection::rules::{self, Masking, Rule, Severity};
 use model::{InspectionRule, MacAddr, Node, NodeInventory, NodeUuid, Port, ProvisionState as S, Timestamp};
 use provision::{ErrorCode, Input, StepError, decide};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::agent::{request_error, store_error};
 use crate::engine::Engine;
@@ -202,6 +202,14 @@ impl Engine {
         Err(StepError::new(ErrorCode::Internal, text))
     }
 
+    /// What the inspection before found, where a hook compares the two.
+    async fn previous_inventory(&self, node: &Node) -> Result<Option<Map<String, Value>>, DbError> {
+        if !self.options.inspection.hooks.hooks.contains(&Hook::RaidDevice) {
+            return Ok(None);
+        }
+        Ok(self.db.inventory(node.uuid).await?.map(|kept| kept.inventory.to_map()))
+    }
+
     async fn rules(&self) -> Result<Vec<InspectionRule>, DbError> {
         self.db.list_inspection_rules(&Paging::default()).await
     }
@@ -216,12 +224,14 @@ impl Engine {
     ) -> Result<Inspected, String> {
         let options = &self.options.inspection;
         let others = known.iter().filter(|port| port.node_uuid != node.uuid);
+        let previous = self.previous_inventory(&node).await.map_err(|error| error.to_string())?;
         let mut machine = Machine {
             taken: others.map(|port| port.address).collect(),
             node,
             ports: ports.clone(),
             inventory: data.inventory.to_map(),
             plugin_data: data.plugin_data.to_map(),
+            previous,
             now: Timestamp::now(),
         };
         hooks::run(&options.hooks, &mut machine).map_err(|error| error.to_string())?;

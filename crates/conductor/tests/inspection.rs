@@ -14,6 +14,7 @@ use axum::body::Body;
 use db::{PortQuery, Scope};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
+use inspection::hooks::Hook;
 use model::{Node, Port, ProvisionState as S, Timestamp};
 use provision::Verb;
 use rig::{Knobs, Rig};
@@ -133,6 +134,28 @@ async fn a_report_describes_the_machine() {
     assert_eq!(ports(&rig).await.len(), 1);
     // Another report comes too late.
     assert_eq!(post(&router, 1, report()).await.0, 404);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_volume_that_appears_between_two_inspections_is_the_root_device() {
+    let hooks = vec![Hook::RaidDevice, Hook::RootDevice];
+    let hooks = inspection::hooks::Options { hooks, ..inspection::hooks::Options::default() };
+    let (rig, router) = waiting(Knobs { hooks, ..Knobs::default() }).await;
+    let disk = |serial: &str, gib: u64| json!({"name": "/dev/sda", "serial": serial, "size": gib << 30});
+    let mut body = report();
+    body["inventory"]["disks"] = json!([disk("first", 20)]);
+    assert_eq!(post(&router, 1, body.clone()).await.0, 202);
+    let node = rig.until(S::Manageable).await;
+    assert_eq!(node.properties.get("root_device"), None);
+    assert_eq!(node.properties.get("local_gb"), Some(json!(0)), "the ramdisk named no disk");
+    rig.request(Verb::Inspect).await.unwrap();
+    rig.until(S::InspectWait).await;
+    body["inventory"]["disks"] = json!([disk("first", 20), disk("volume", 100)]);
+    assert_eq!(post(&router, 1, body).await.0, 202);
+    let node = rig.until(S::Manageable).await;
+    assert_eq!(node.properties.get("root_device"), Some(json!({"serial": "volume"})));
+    assert_eq!(node.properties.get("local_gb"), Some(json!(99)));
     rig.stop().await;
 }
 

@@ -20,6 +20,7 @@ pub mod write;
 
 pub use device::BlockDevice;
 pub use error::DiskError;
-pub use hints::{HintError, Hints, select};
+pub use hints::{HintError, select};
 pub use list::{DiskInfo, Roots, list};
+pub use model::root_device::Hints;
 pub use write::{Control, Progress, WriteRequest, Written, write_image};

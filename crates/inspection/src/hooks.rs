@@ -2,8 +2,12 @@
 //!
 //! First every hook of the list checks and completes the data, then every hook changes the machine.
 
+mod devices;
+mod disks;
+mod extra;
 mod interfaces;
 mod link;
+mod lldp;
 mod properties;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,11 +67,21 @@ pub enum Hook {
     LocalLinkConnection,
     /// `physical_network` of ports, from their addresses.
     PhysicalNetwork,
+    /// `properties.accelerators`: known devices with their addresses.
+    Accelerators,
+    /// `data` of the plug-in data, a list of rows, becomes `extra`, an object.
+    ExtraHardware,
+    /// What switches say of themselves becomes `parsed_lldp` of the plug-in data.
+    ParseLldp,
+    /// `properties.root_device`: the one disk that was not there at the inspection before.
+    RaidDevice,
+    /// `properties.local_gb`: the size of the root disk, by the node's hints.
+    RootDevice,
 }
 
 impl Hook {
     /// Every hook, by name.
-    pub const ALL: [(&'static str, Self); 11] = [
+    pub const ALL: [(&'static str, Self); 16] = [
         ("ramdisk-error", Self::RamdiskError),
         ("validate-interfaces", Self::ValidateInterfaces),
         ("ports", Self::Ports),
@@ -79,6 +93,11 @@ impl Hook {
         ("pci-devices", Self::PciDevices),
         ("local-link-connection", Self::LocalLinkConnection),
         ("physical-network", Self::PhysicalNetwork),
+        ("accelerators", Self::Accelerators),
+        ("extra-hardware", Self::ExtraHardware),
+        ("parse-lldp", Self::ParseLldp),
+        ("raid-device", Self::RaidDevice),
+        ("root-device", Self::RootDevice),
     ];
 
     /// The hook of this name.
@@ -92,16 +111,51 @@ impl Hook {
     }
 }
 
-/// A kind of device that is counted.
+/// A kind of PCI device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PciAlias {
+pub struct PciDevice {
     /// As `8086`.
     pub vendor_id: String,
     /// As `1583`.
     pub product_id: String,
+}
+
+impl PciDevice {
+    /// From both numbers, as `8086` and `1583`.
+    pub fn new(vendor_id: &str, product_id: &str) -> Self {
+        Self { vendor_id: vendor_id.to_owned(), product_id: product_id.to_owned() }
+    }
+}
+
+/// A kind of device that is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PciAlias {
+    /// Which it is.
+    pub device: PciDevice,
     /// The capability that says how many there are.
     pub name: String,
 }
+
+/// A kind of device that computes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accelerator {
+    /// Which it is.
+    pub device: PciDevice,
+    /// `GPU` or `FPGA`.
+    pub kind: String,
+    /// Its name.
+    pub info: String,
+}
+
+/// Accelerators that are known without configuration, all of NVIDIA: device, name.
+const GPUS: [(&str, &str); 6] = [
+    ("1eb8", "Tesla T4"),
+    ("1df6", "GV100GL"),
+    ("2236", "A10"),
+    ("2235", "A40"),
+    ("26b9", "L40S"),
+    ("26ba", "L20"),
+];
 
 /// What an operator may turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +174,12 @@ pub struct Options {
     pub physical_networks: Vec<(IpNet, String)>,
     /// Features of a processor, and the capability that each becomes.
     pub cpu_capabilities: BTreeMap<String, String>,
+    /// Devices that are accelerators.
+    pub accelerators: Vec<Accelerator>,
+    /// Whether rows of `data` that are not of four parts make all of it unusable.
+    pub strict_extra_hardware: bool,
+    /// Whether `local_gb` leaves one GiB of the root disk for partition tables.
+    pub disk_spacing: bool,
 }
 
 impl Default for Options {
@@ -140,6 +200,15 @@ impl Default for Options {
             pci_aliases: Vec::new(),
             physical_networks: Vec::new(),
             cpu_capabilities: features.map(|(flag, name)| (flag.to_owned(), name.to_owned())).into(),
+            accelerators: GPUS
+                .map(|(product, name)| Accelerator {
+                    device: PciDevice::new("10de", product),
+                    kind: "GPU".to_owned(),
+                    info: format!("NVIDIA Corporation {name}"),
+                })
+                .into(),
+            strict_extra_hardware: false,
+            disk_spacing: true,
         }
     }
 }
@@ -155,6 +224,8 @@ pub struct Machine {
     pub taken: BTreeSet<MacAddr>,
     /// What the ramdisk found.
     pub inventory: Map<String, Value>,
+    /// What was found at the inspection before, where it is known.
+    pub previous: Option<Map<String, Value>>,
     /// Whatever else it said, and what the hooks made of it.
     pub plugin_data: Map<String, Value>,
     /// When it was inspected.
@@ -173,6 +244,9 @@ pub enum HookError {
     /// No interface gets a port.
     #[error("no network interface matches the configuration (add_ports is {0:?})")]
     NoInterface(AddPorts),
+    /// The node's hints do not lead to a disk.
+    #[error("the root disk cannot be told: {0}")]
+    RootDevice(String),
 }
 
 /// Runs the hooks.
@@ -196,9 +270,14 @@ pub fn run(options: &Options, machine: &mut Machine) -> Result<(), HookError> {
             Hook::Memory => properties::memory(machine)?,
             Hook::BootMode => properties::boot_mode(machine),
             Hook::CpuCapabilities => properties::cpu_capabilities(&options.cpu_capabilities, machine),
-            Hook::PciDevices => properties::pci_devices(&options.pci_aliases, machine),
+            Hook::PciDevices => devices::count(&options.pci_aliases, machine),
             Hook::LocalLinkConnection => link::connections(machine),
             Hook::PhysicalNetwork => interfaces::physical_networks(&options.physical_networks, machine),
+            Hook::Accelerators => devices::accelerators(&options.accelerators, machine),
+            Hook::ExtraHardware => extra::hardware(options.strict_extra_hardware, machine),
+            Hook::ParseLldp => lldp::parse(&machine.inventory, &mut machine.plugin_data),
+            Hook::RaidDevice => disks::raid_device(machine),
+            Hook::RootDevice => disks::root_device(options.disk_spacing, machine)?,
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use inspection::hooks::{AddPorts, Hook, HookError, KeepPorts, Machine, Options, PciAlias, run};
+use inspection::hooks::{AddPorts, Hook, HookError, KeepPorts, Machine, Options, PciAlias, PciDevice, run};
 use model::{MacAddr, Node, Port, Timestamp};
 use serde_json::{Value, json};
 
@@ -36,6 +36,7 @@ fn machine() -> Machine {
         taken: BTreeSet::new(),
         inventory: inventory.as_object().unwrap().clone(),
         plugin_data: serde_json::Map::new(),
+        previous: None,
         now,
     }
 }
@@ -134,11 +135,7 @@ fn properties_and_capabilities() {
     let device = json!({"vendor_id": "8086", "product_id": "1583"});
     machine.plugin_data.insert("pci_devices".to_owned(), json!([device, device, {"vendor_id": "1"}]));
     let hooks = [Hook::Cpus, Hook::Memory, Hook::BootMode, Hook::CpuCapabilities, Hook::PciDevices];
-    let pci_aliases = vec![PciAlias {
-        vendor_id: "8086".to_owned(),
-        product_id: "1583".to_owned(),
-        name: "nic_40g".to_owned(),
-    }];
+    let pci_aliases = vec![PciAlias { device: PciDevice::new("8086", "1583"), name: "nic_40g".to_owned() }];
     run(&Options { pci_aliases, ..options(&hooks) }, &mut machine).unwrap();
     let properties = Value::from(machine.node.properties.to_map());
     assert_eq!((&properties["cpus"], &properties["memory_mb"]), (&json!(8), &json!(4096)));

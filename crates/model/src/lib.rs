@@ -24,6 +24,7 @@ mod planned_step;
 mod port;
 mod portgroup;
 mod power;
+pub mod root_device;
 mod runbook;
 mod scope;
 mod secret;

@@ -80,6 +80,8 @@ pub(crate) struct Knobs {
     /// Unknown machines are enrolled.
     pub(crate) discovers: bool,
     pub(crate) built_in_rules: Vec<inspection::rules::Rule>,
+    /// What is made of reports.
+    pub(crate) hooks: inspection::hooks::Options,
     /// Every action takes so long.
     pub(crate) slow: Duration,
     /// Actions of drivers never end once so many have: the process is about to die.
@@ -109,6 +111,7 @@ impl Default for Knobs {
             in_band: false,
             discovers: false,
             built_in_rules: Vec::new(),
+            hooks: inspection::hooks::Options::default(),
             slow: Duration::ZERO,
             die_after: None,
             callback: Duration::from_mins(1),
@@ -527,6 +530,7 @@ impl Rig {
             inspection: Inspection {
                 discovery: hardware.knobs.discovers.then(|| "test".to_owned()),
                 built_in: hardware.knobs.built_in_rules.clone(),
+                hooks: hardware.knobs.hooks.clone(),
                 ..Inspection::default()
             },
             policy: Policy {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::Capabilities;
 use serde_json::{Value, json};
 
-use super::{HookError, Machine, PciAlias};
+use super::{HookError, Machine};
 
 fn inventory<'m>(machine: &'m Machine, group: &str, key: &str) -> Option<&'m Value> {
     machine.inventory.get(group)?.get(key).filter(|value| !value.is_null())
@@ -52,26 +52,8 @@ pub(super) fn cpu_capabilities(names: &BTreeMap<String, String>, machine: &mut M
     set_capabilities(machine, found);
 }
 
-pub(super) fn pci_devices(aliases: &[PciAlias], machine: &mut Machine) {
-    let devices = machine.plugin_data.get("pci_devices").and_then(Value::as_array);
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for device in devices.into_iter().flatten() {
-        let is = |key: &str, wanted: &str| device.get(key).and_then(Value::as_str) == Some(wanted);
-        let alias = aliases
-            .iter()
-            .find(|alias| is("vendor_id", &alias.vendor_id) && is("product_id", &alias.product_id));
-        if let Some(alias) = alias {
-            *counts.entry(alias.name.clone()).or_default() += 1;
-        }
-    }
-    let counts: BTreeMap<String, String> =
-        counts.into_iter().map(|(name, count)| (name, count.to_string())).collect();
-    if !counts.is_empty() {
-        set_capabilities(machine, counts);
-    }
-}
-
-fn set_capabilities(machine: &mut Machine, new: BTreeMap<String, String>) {
+/// Sets capabilities; those that are there with another name stay.
+pub(super) fn set_capabilities(machine: &mut Machine, new: BTreeMap<String, String>) {
     let properties = &mut machine.node.properties;
     let mut capabilities =
         properties.get("capabilities").as_ref().map(Capabilities::parse).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use inspection::hooks::{AddPorts, Hook, KeepPorts, Options, PciAlias};
+use inspection::hooks::{Accelerator, AddPorts, Hook, KeepPorts, Options, PciAlias, PciDevice};
 use inspection::rules::Masking;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -26,12 +26,31 @@ pub struct Inspection {
     pub physical_networks: BTreeMap<String, String>,
     /// Capabilities that count devices, by vendor and product.
     pub pci_devices: BTreeMap<String, String>,
+    /// Devices that are accelerators, by vendor and product, in place of those that are known.
+    pub accelerators: Option<BTreeMap<String, AcceleratorKind>>,
+    /// Capabilities for features of processors, in place of those that are known.
+    pub cpu_capabilities: Option<BTreeMap<String, String>>,
+    /// Whether rows of the extra hardware data that are not of four parts make all of it unusable.
+    pub extra_hardware_strict: bool,
+    /// Whether `local_gb` leaves a GiB of the root disk for partition tables.
+    pub disk_partitioning_spacing: bool,
     /// From which inspection rules the passwords in a report are hidden.
     pub mask_secrets: Mask,
     /// The hardware type with which unknown machines are enrolled; without one they are refused.
     pub auto_discovery_driver: Option<String>,
     /// A file, or a directory of files, with rules beside those of the API.
     pub built_in_rules: Option<PathBuf>,
+}
+
+/// A kind of device that computes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceleratorKind {
+    /// `GPU` or `FPGA`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its name.
+    pub device_info: String,
 }
 
 /// Which interfaces get a port.
@@ -82,6 +101,10 @@ impl Default for Inspection {
             update_pxe_enabled: true,
             physical_networks: BTreeMap::new(),
             pci_devices: BTreeMap::new(),
+            accelerators: None,
+            cpu_capabilities: None,
+            extra_hardware_strict: false,
+            disk_partitioning_spacing: true,
             mask_secrets: Mask::Always,
             auto_discovery_driver: None,
             built_in_rules: None,
@@ -95,6 +118,7 @@ impl Inspection {
     /// # Errors
     /// Which value makes no sense, and what would.
     pub fn settings(&self) -> Result<conductor::Inspection, String> {
+        let known = Options::default();
         Ok(conductor::Inspection {
             hooks: Options {
                 hooks: self.chosen_hooks()?,
@@ -112,7 +136,13 @@ impl Inspection {
                 update_pxe_enabled: self.update_pxe_enabled,
                 pci_aliases: self.pci_devices.iter().map(alias).collect::<Result<_, _>>()?,
                 physical_networks: self.physical_networks.iter().map(network).collect::<Result<_, _>>()?,
-                ..Options::default()
+                accelerators: match &self.accelerators {
+                    None => known.accelerators,
+                    Some(kinds) => kinds.iter().map(accelerator).collect::<Result<_, _>>()?,
+                },
+                cpu_capabilities: self.cpu_capabilities.clone().unwrap_or(known.cpu_capabilities),
+                strict_extra_hardware: self.extra_hardware_strict,
+                disk_spacing: self.disk_partitioning_spacing,
             },
             masking: match self.mask_secrets {
                 Mask::Always => Masking::Always,
@@ -153,10 +183,18 @@ fn network((addresses, name): (&String, &String)) -> Result<(IpNet, String), Str
 }
 
 fn alias((device, name): (&String, &String)) -> Result<PciAlias, String> {
+    Ok(PciAlias { device: pci_device(device)?, name: name.clone() })
+}
+
+fn accelerator((device, kind): (&String, &AcceleratorKind)) -> Result<Accelerator, String> {
+    Ok(Accelerator { device: pci_device(device)?, kind: kind.kind.clone(), info: kind.device_info.clone() })
+}
+
+fn pci_device(device: &str) -> Result<PciDevice, String> {
     let parts = device.split_once(':').filter(|(vendor, product)| !vendor.is_empty() && !product.is_empty());
     let (vendor, product) = parts
         .ok_or_else(|| format!("'{device}' is not a device: expected VENDOR:PRODUCT as in 8086:1583"))?;
-    Ok(PciAlias { vendor_id: vendor.to_owned(), product_id: product.to_owned(), name: name.clone() })
+    Ok(PciDevice::new(vendor, product))
 }
 
 #[cfg(test)]
@@ -184,6 +222,10 @@ mod tests {
             update_pxe_enabled = false
             physical_networks = { "10.0.0.0/24" = "net-a" }
             pci_devices = { "8086:1583" = "nic" }
+            accelerators = { "1234:5678" = { type = "FPGA", device_info = "Board" } }
+            cpu_capabilities = { "avx512f" = "cpu_avx512" }
+            extra_hardware_strict = true
+            disk_partitioning_spacing = false
             mask_secrets = "never"
             auto_discovery_driver = "ipmi"
             "#,
@@ -191,7 +233,11 @@ mod tests {
         .unwrap();
         assert_eq!(settings.hooks.hooks.len(), 3);
         assert_eq!((settings.hooks.add_ports, settings.hooks.keep_ports), (AddPorts::All, KeepPorts::Added));
-        assert_eq!(settings.hooks.pci_aliases[0].product_id, "1583");
+        assert_eq!(settings.hooks.pci_aliases[0].device, PciDevice::new("8086", "1583"));
+        assert_eq!(settings.hooks.accelerators.len(), 1);
+        assert_eq!(settings.hooks.accelerators[0].kind, "FPGA");
+        assert_eq!(settings.hooks.cpu_capabilities.len(), 1);
+        assert_eq!((settings.hooks.strict_extra_hardware, settings.hooks.disk_spacing), (true, false));
         assert_eq!(settings.hooks.physical_networks[0].1, "net-a");
         assert_eq!(settings.discovery.as_deref(), Some("ipmi"));
     }
@@ -202,6 +248,8 @@ mod tests {
             ("hooks = [\"bogus\"]", "bogus"),
             ("hooks = [\"ports\"]", "validate-interfaces"),
             ("pci_devices = { \"8086\" = \"nic\" }", "8086"),
+            ("accelerators = { \"8086\" = { type = \"GPU\", device_info = \"x\" } }", "8086"),
+            ("accelerators = { \"8086:1\" = { type = \"GPU\" } }", "device_info"),
             ("add_ports = \"some\"", "some"),
             ("physical_networks = { \"x\" = \"net\" }", "x"),
         ] {

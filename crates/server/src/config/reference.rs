@@ -602,7 +602,7 @@ pub const FIELDS: &[Field] = &[
         "hooks",
         r#"["ramdisk-error", "validate-interfaces", "ports", "architecture"]"#,
         "",
-        "What is done with what a ramdisk reports, in order: `ramdisk-error`, `validate-interfaces`, `ports`, `architecture`, `cpus`, `memory`, `boot-mode`, `cpu-capabilities`, `pci-devices`, `local-link-connection`, `physical-network`.",
+        "What is done with what a ramdisk reports, in order: `ramdisk-error`, `validate-interfaces`, `ports`, `architecture`, `cpus`, `memory`, `boot-mode`, `cpu-capabilities`, `pci-devices`, `accelerators`, `local-link-connection`, `physical-network`, `parse-lldp`, `extra-hardware`, `raid-device`, `root-device`.",
     ),
     field(
         "inspection",
@@ -638,6 +638,34 @@ pub const FIELDS: &[Field] = &[
         "{}",
         "",
         r#"What the hook `pci-devices` counts, as capabilities: `{ "8086:1583" = "nic_40g" }`."#,
+    ),
+    field(
+        "inspection",
+        "accelerators",
+        "",
+        r#"{ "10de:1eb8" = { type = "GPU", device_info = "NVIDIA Corporation Tesla T4" } }"#,
+        "What the hook `accelerators` lists, by vendor and product. Default: some of NVIDIA's, which a list of one's own replaces.",
+    ),
+    field(
+        "inspection",
+        "cpu_capabilities",
+        "",
+        r#"{ "vmx" = "cpu_vt", "avx512f" = "cpu_avx512" }"#,
+        "What the hook `cpu-capabilities` calls features of processors. Default: `vmx` and `svm` are `cpu_vt`, `aes` `cpu_aes`, `pse` `cpu_hugepages`, `pdpe1gb` `cpu_hugepages_1g`, `smx` `cpu_txt`.",
+    ),
+    field(
+        "inspection",
+        "extra_hardware_strict",
+        "false",
+        "",
+        "Whether the hook `extra-hardware` throws the ramdisk's `data` away when one of its rows has not four parts. Otherwise it leaves such rows out.",
+    ),
+    field(
+        "inspection",
+        "disk_partitioning_spacing",
+        "true",
+        "",
+        "Whether the `local_gb` of the hook `root-device` is a GiB less than the disk, for partition tables.",
     ),
     field(
         "inspection",
