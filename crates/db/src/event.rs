@@ -132,8 +132,8 @@ statements! {
         (?1, ?2, ?3, ?4, ?5, 0, (SELECT owner FROM nodes WHERE uuid = ?2), (SELECT lessee FROM nodes WHERE uuid = ?2))";
     LAST = "SELECT MAX(id) FROM events";
     /// Times need not grow with the numbers: what is younger stays, whatever its number.
-    OLD = "SELECT MAX(id) FROM events WHERE at < ?1";
-    FIRST = "SELECT MIN(id) FROM events";
+    OLD = "SELECT MAX(id) FROM events WHERE at < ?1 AND id <= ?2";
+    FIRST = "SELECT id, at FROM events ORDER BY id LIMIT 1";
     PRUNE = "DELETE FROM events WHERE id <= ?1";
 }
 
@@ -250,14 +250,19 @@ pub(crate) fn prune(
 ) -> Result<u64, DbError> {
     let age = i64::try_from(retention.age.as_micros()).unwrap_or(i64::MAX);
     let before = Timestamp::from_micros(now.as_micros().saturating_sub(age));
-    let highest = |session: &mut dyn Session, statement, params: &[Param<'_>]| {
-        Ok::<_, DbError>(first(session, statement, params, |row| row.take::<Option<i64>>(0))?.flatten())
+    let oldest = first(session, &FIRST, &[], |row| Ok((row.take::<i64>(0)?, row.take::<Timestamp>(1)?)))?;
+    let Some((oldest, at)) = oldest else { return Ok(0) };
+    let end_of_batch = oldest - 1 + BATCH;
+    // Nothing is looked for beyond the batch: it may take long, and who writes waits for it.
+    let too_old = if at < before {
+        let params = [before.param(), Param::Int(end_of_batch)];
+        first(session, &OLD, &params, |row| row.take::<Option<i64>>(0))?.flatten().unwrap_or(0)
+    } else {
+        0
     };
-    let Some(oldest) = highest(session, &FIRST, &[])? else { return Ok(0) };
-    let too_old = highest(session, &OLD, &[before.param()])?.unwrap_or(0);
     // Numbers have gaps, so that some fewer than the most may be left.
     let too_many = last(session)? - i64::from(retention.count);
-    let through = too_old.max(too_many).min(oldest - 1 + BATCH);
+    let through = too_old.max(too_many).min(end_of_batch);
     if through < oldest {
         return Ok(0);
     }
