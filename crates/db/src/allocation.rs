@@ -12,8 +12,8 @@ use crate::record::{self, Record as _, record};
 use crate::scope::own;
 use crate::session::{Session, all, first};
 use crate::statement::statements;
-use crate::stored::Stored as _;
-use crate::{DbError, Scope};
+use crate::stored::{Stored as _, text};
+use crate::{DbError, Scope, Term, conductor};
 
 /// What names one allocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,11 @@ statements! {
     BY_NODE = record::one::<Allocation>("node_uuid");
     DELETE_WITHOUT_NODE = "DELETE FROM allocations WHERE uuid = ?1 AND node_uuid IS NULL";
     DELETE = "DELETE FROM allocations WHERE uuid = ?1";
-    UNSETTLED = "SELECT uuid FROM allocations WHERE state = 'allocating' ORDER BY id";
+    // That of a conductor that is gone is nobody's.
+    UNSETTLED = "SELECT uuid FROM allocations WHERE state = 'allocating' AND (conductor IS NULL OR conductor = ?1 OR NOT EXISTS \
+        (SELECT 1 FROM conductors c WHERE c.hostname = allocations.conductor AND c.online = 1)) ORDER BY id";
+    BEGIN = "UPDATE allocations SET conductor = ?2 WHERE uuid = ?1 AND state = 'allocating' AND (conductor IS NULL OR conductor = ?2 \
+        OR NOT EXISTS (SELECT 1 FROM conductors c WHERE c.hostname = allocations.conductor AND c.online = 1))";
 }
 
 /// One allocation, when it is there and visible.
@@ -116,9 +120,22 @@ pub(crate) fn list(session: &mut dyn Session, query: &AllocationQuery) -> Result
     record::list(session, seen(), wanted, &query.paging)
 }
 
-/// Those for which a node is still being looked for, oldest first.
-pub(crate) fn unsettled(session: &mut dyn Session) -> Result<Vec<AllocationUuid>, DbError> {
-    all(session, &UNSETTLED, &[], |row| row.take(0))
+/// Those that look for a node, and that no living conductor but `host` works on, oldest first.
+pub(crate) fn unsettled(session: &mut dyn Session, host: &str) -> Result<Vec<AllocationUuid>, DbError> {
+    all(session, &UNSETTLED, &[text(host)], |row| row.take(0))
+}
+
+/// Makes it the one that this conductor works on; `None` when it is settled, or another one that lives works on it.
+pub(crate) fn begin(
+    session: &mut dyn Session,
+    uuid: AllocationUuid,
+    by: &Term,
+) -> Result<Option<Allocation>, DbError> {
+    conductor::check(session, by)?;
+    if session.execute((&BEGIN).into(), &[uuid.param(), text(&by.hostname)])? == 0 {
+        return Ok(None);
+    }
+    first(session, &BY_UUID, &[uuid.param()], Allocation::decode)
 }
 
 /// Inserts an allocation as given; `id` is set.
@@ -152,9 +169,10 @@ pub(crate) fn update(
 pub(crate) fn claim(
     session: &mut dyn Session,
     uuid: AllocationUuid,
-    before: &Node,
-    after: Node,
+    (before, after): (&Node, Node),
+    by: &Term,
 ) -> Result<Allocation, DbError> {
+    conductor::check(session, by)?;
     let node = write::update(session, before, after)?;
     settle(session, uuid, |allocation| {
         allocation.node_uuid = Some(node.uuid);
@@ -168,7 +186,9 @@ pub(crate) fn fail(
     session: &mut dyn Session,
     uuid: AllocationUuid,
     reason: &str,
+    by: &Term,
 ) -> Result<Allocation, DbError> {
+    conductor::check(session, by)?;
     settle(session, uuid, |allocation| {
         allocation.state = AllocationState::Error;
         allocation.last_error = Some(reason.to_owned());

@@ -490,7 +490,8 @@ impl Db {
         self.read(Size::Scan, flow::strays).await
     }
 
-    /// Makes `by` the conductor of those flows that nobody else claimed; answers with their nodes.
+    /// Makes `by` the conductor of those flows that nobody else claimed, at least one; answers with their nodes. Those that
+    /// somebody is just writing are passed over.
     ///
     /// # Errors
     /// `Fenced`.

@@ -7,7 +7,7 @@ use model::{FlowId, NodeUuid, Timestamp};
 use crate::DbError;
 use crate::conductor::{self, Term};
 use crate::session::{Cells, Expected, Param, Row, Session, all, first};
-use crate::statement::statements;
+use crate::statement::{placeholders, statements};
 use crate::stored::{Stored as _, limit, text};
 
 /// Journal rows kept of a node when a flow of it ends.
@@ -148,8 +148,6 @@ statements! {
     STRAYS = "SELECT f.node_uuid, f.conductor, n.driver, n.conductor_group FROM flows f \
         JOIN nodes n ON n.uuid = f.node_uuid WHERE NOT EXISTS \
         (SELECT 1 FROM conductors c WHERE c.hostname = f.conductor AND c.online = 1) ORDER BY f.node_uuid";
-    CLAIM = "UPDATE flows SET conductor = ?3 WHERE node_uuid = ?1 AND conductor = ?2";
-    OUTDATE = "UPDATE nodes SET revision = revision + 1 WHERE uuid = ?1";
     INTENT = "INSERT INTO journal (node_uuid, flow, seq, step, effect, intent_at, conductor, epoch) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     OUTCOME = "UPDATE journal SET outcome = ?4, outcome_at = ?5 WHERE node_uuid = ?1 AND flow = ?2 AND seq = ?3";
@@ -260,22 +258,37 @@ pub(crate) fn strays(session: &mut dyn Session) -> Result<Vec<StrayFlow>, DbErro
     })
 }
 
-/// Makes `by` the conductor of those flows that nobody else claimed; answers with their nodes.
+/// Makes `by` the conductor of those flows that nobody else claimed or is just writing; answers with their nodes.
 pub(crate) fn claim(
     session: &mut dyn Session,
     strays: &[StrayFlow],
     by: &Term,
 ) -> Result<Vec<NodeUuid>, DbError> {
     conductor::check(session, by)?;
-    let mut claimed = Vec::new();
-    for stray in strays {
-        let params = [stray.node.param(), text(&stray.conductor), text(&by.hostname)];
-        if session.execute((&CLAIM).into(), &params)? > 0 {
-            // A decision that was made before must not put the old conductor's name back.
-            session.execute((&OUTDATE).into(), &[stray.node.param()])?;
-            claimed.push(stray.node);
-        }
+    // A conductor that stands still may do so in a transaction: what it has locked must not keep us from all the rest.
+    let free = format!(
+        "SELECT f.node_uuid, f.conductor FROM flows f JOIN nodes n ON n.uuid = f.node_uuid \
+         WHERE f.node_uuid IN ({}){}",
+        placeholders(strays.len()),
+        session.skipping_locked()
+    );
+    let wanted: Vec<Param<'_>> = strays.iter().map(|stray| stray.node.param()).collect();
+    let found: Vec<(NodeUuid, String)> =
+        all(session, &free, &wanted, |row| Ok((row.take(0)?, row.take(1)?)))?;
+    let unclaimed =
+        |stray: &&StrayFlow| found.iter().any(|(node, of)| *node == stray.node && *of == stray.conductor);
+    let claimed: Vec<NodeUuid> = strays.iter().filter(unclaimed).map(|stray| stray.node).collect();
+    if claimed.is_empty() {
+        return Ok(claimed);
     }
+    let these = placeholders(claimed.len());
+    let mut params: Vec<Param<'_>> = claimed.iter().map(|node| node.param()).collect();
+    // A decision that was made before must not put the old conductor's name back.
+    let outdate = format!("UPDATE nodes SET revision = revision + 1 WHERE uuid IN ({these})");
+    session.execute((&outdate).into(), &params)?;
+    params.push(text(&by.hostname));
+    let claim = format!("UPDATE flows SET conductor = ?{} WHERE node_uuid IN ({these})", params.len());
+    session.execute((&claim).into(), &params)?;
     Ok(claimed)
 }
 

@@ -70,6 +70,7 @@ pub use options::{DatabaseUrl, HistoryRetention, InvalidDatabaseUrl, Options};
 pub use paging::{Paging, Sort, Sorted};
 pub use port::{PortFilter, PortKey, PortQuery, PortSort};
 pub use portgroup::{PortgroupFilter, PortgroupKey, PortgroupQuery};
+pub use postgres::SERVER_LIMITS;
 pub use power::{PowerWatch, WatchedPower};
 pub use runbook::{RunbookKey, RunbookQuery};
 pub use trace::{BOOT_ATTEMPTS_PER_NODE, BOOT_EVENTS_PER_NODE};

@@ -29,11 +29,18 @@ pub(crate) use session::cell;
 const CONNECTIONS: usize = 16;
 /// How long an operation waits for a connection, and a connection for the server.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How soon a server that went away without a word is missed.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-/// Bounds every wait inside the server, in milliseconds. Without its just-in-time compiler: long lists cross the threshold
-/// from which it is started, and read each row but once.
-const SERVER_LIMITS: &str = "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c jit=off";
+/// How soon a server that went away without a word is missed: when a connection was idle for so long it is asked, this often,
+/// and given up after so many questions, or when what was sent is not confirmed for so long.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(5);
+const KEEPALIVE_TRIES: u32 = 3;
+const UNCONFIRMED: Duration = Duration::from_secs(20);
+/// What each connection asks of the server, where the address does not say. Bounds of every wait inside it, in milliseconds: a
+/// process that stands still or is cut off may be in the midst of a transaction, and what it has locked is free again before
+/// others take its work over. And no just-in-time compiler: long lists cross the threshold from which it is started, and read
+/// each row but once.
+pub const SERVER_LIMITS: &str =
+    "-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=5000 -c jit=off";
 
 /// A server's database.
 pub(crate) struct Postgres {
@@ -161,7 +168,13 @@ fn configure(url: &str) -> Result<Config, DbError> {
     if config.get_application_name().is_none() {
         config.application_name("wrought");
     }
-    config.keepalives_idle(KEEPALIVE);
+    config
+        .keepalives_idle(KEEPALIVE)
+        .keepalives_interval(KEEPALIVE_AGAIN)
+        .keepalives_retries(KEEPALIVE_TRIES);
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNCONFIRMED);
+    }
     Ok(config)
 }
 

@@ -3,7 +3,7 @@
 use model::{Allocation, AllocationUuid, Node, NodeUuid};
 
 use super::{Db, Size};
-use crate::{AllocationKey, AllocationQuery, Candidate, DbError, Scope, allocation};
+use crate::{AllocationKey, AllocationQuery, Candidate, DbError, Scope, Term, allocation};
 
 impl Db {
     /// One allocation; `None` when it is not there or not visible to `scope`.
@@ -25,9 +25,24 @@ impl Db {
         self.read(Size::of(query.paging.limit), move |session| allocation::list(session, &query)).await
     }
 
-    /// Allocations for which a node is still being looked for, oldest first.
-    pub async fn unsettled_allocations(&self) -> Result<Vec<AllocationUuid>, DbError> {
-        self.read(Size::Scan, allocation::unsettled).await
+    /// Allocations that look for a node, and that no living conductor but `host` works on, oldest first.
+    pub async fn unsettled_allocations(&self, host: &str) -> Result<Vec<AllocationUuid>, DbError> {
+        let host = host.to_owned();
+        self.read(Size::Scan, move |session| allocation::unsettled(session, &host)).await
+    }
+
+    /// Makes an allocation the one that this conductor works on; `None` when it is gone or settled, or when another
+    /// conductor that lives works on it.
+    ///
+    /// # Errors
+    /// `Fenced`.
+    pub async fn begin_allocation(
+        &self,
+        uuid: AllocationUuid,
+        by: &Term,
+    ) -> Result<Option<Allocation>, DbError> {
+        let by = by.clone();
+        self.write(move |session| allocation::begin(session, uuid, &by)).await
     }
 
     /// The nodes that an allocation might get, as they are now.
@@ -92,24 +107,30 @@ impl Db {
     ///
     /// # Errors
     /// `NotFound` of a node, or of an allocation that does not look for one any more; `Conflict` when somebody wrote
-    /// the node since `before` was read; `Duplicate` when another node has the `instance_uuid`.
+    /// the node since `before` was read; `Duplicate` when another node has the `instance_uuid`; `Fenced`.
     pub async fn claim_node(
         &self,
         uuid: AllocationUuid,
         before: &Node,
         after: Node,
+        by: &Term,
     ) -> Result<Allocation, DbError> {
-        let before = before.clone();
-        self.write(move |session| allocation::claim(session, uuid, &before, after)).await
+        let (before, by) = (before.clone(), by.clone());
+        self.write(move |session| allocation::claim(session, uuid, (&before, after), &by)).await
     }
 
     /// Notes that no node was found.
     ///
     /// # Errors
-    /// `NotFound` when the allocation does not look for one any more.
-    pub async fn fail_allocation(&self, uuid: AllocationUuid, reason: &str) -> Result<Allocation, DbError> {
-        let reason = reason.to_owned();
-        self.write(move |session| allocation::fail(session, uuid, &reason)).await
+    /// `NotFound` when the allocation does not look for one any more; `Fenced`.
+    pub async fn fail_allocation(
+        &self,
+        uuid: AllocationUuid,
+        reason: &str,
+        by: &Term,
+    ) -> Result<Allocation, DbError> {
+        let (reason, by) = (reason.to_owned(), by.clone());
+        self.write(move |session| allocation::fail(session, uuid, &reason, &by)).await
     }
 
     /// Removes an allocation that has no node. One that has a node goes when the node gives it up.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Db, Size};
-use crate::{DbError, Message, NewMessage, message, publisher};
+use crate::{DbError, Message, NewMessage, Term, conductor, message, publisher};
 
 /// Messages between processes.
 impl Db {
@@ -18,6 +18,24 @@ impl Db {
     pub async fn take_messages(&self, recipient: &str, limit: usize) -> Result<Vec<Message>, DbError> {
         let recipient = recipient.to_owned();
         self.write(move |session| message::take(session, &recipient, limit)).await
+    }
+
+    /// The same, for what only the conductor of this registration may take.
+    ///
+    /// # Errors
+    /// `Fenced`.
+    pub async fn take_messages_as(
+        &self,
+        by: &Term,
+        recipient: &str,
+        limit: usize,
+    ) -> Result<Vec<Message>, DbError> {
+        let (by, recipient) = (by.clone(), recipient.to_owned());
+        self.write(move |session| {
+            conductor::check(session, &by)?;
+            message::take(session, &recipient, limit)
+        })
+        .await
     }
 
     /// Reads the oldest messages of a recipient, in order, and leaves them there.

@@ -43,6 +43,10 @@ pub(super) fn classify(error: tokio_postgres::Error, statement: &str) -> DbError
         {
             DbError::Busy { source: Cause::new(error) }
         }
+        // We were too slow in a transaction: it was undone and the connection closed.
+        code if *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
+            DbError::Unreachable { source: Cause::new(error) }
+        }
         // 08 connection, 28 authorization, 3D no such database, 53 resources, 57 shutdown.
         code if ["08", "28", "3D", "53", "57"].iter().any(|class| code.code().starts_with(class)) => {
             DbError::Unreachable { source: Cause::new(error) }

@@ -1,6 +1,8 @@
 //! Allocations: the rows, and that a node and its allocation never disagree.
 
-use db::{AllocationKey, AllocationQuery, Candidate, Db, DbError, NodeKey, Paging, Scope, Sort};
+use db::{
+    AllocationKey, AllocationQuery, Candidate, Db, DbError, NodeKey, Paging, Registration, Scope, Sort, Term,
+};
 use model::{
     Allocation, AllocationState, AllocationUuid, Node, NodeUuid, PowerState, ProvisionState, Stake, Trait,
 };
@@ -69,27 +71,72 @@ pub(crate) async fn a_node_is_claimed_whole_or_not_at_all(db: Db) {
     let (node, other) = (free(&db, |_| ()).await, free(&db, |_| ()).await);
     let (first, second) =
         (db.create_allocation(wish("a")).await.unwrap(), db.create_allocation(wish("b")).await.unwrap());
-    assert_eq!(db.unsettled_allocations().await.unwrap(), [first.uuid, second.uuid]);
-    let active = db.claim_node(first.uuid, &node, taken(&node, &first)).await.unwrap();
+    let by = &conductor(&db, "c1").await;
+    assert_eq!(db.unsettled_allocations("c1").await.unwrap(), [first.uuid, second.uuid]);
+    let active = db.claim_node(first.uuid, &node, taken(&node, &first), by).await.unwrap();
     assert_eq!((active.state, active.node_uuid), (AllocationState::Active, Some(node.uuid)));
     assert_eq!(get(&db, first.uuid).await, Some(active));
     let held = node_of(&db, node.uuid).await;
     assert_eq!(held.allocation_uuid, Some(first.uuid.to_string()));
     // Who read the node before that gets nothing, and changes nothing.
-    let late = db.claim_node(second.uuid, &node, taken(&node, &second)).await.unwrap_err();
+    let late = db.claim_node(second.uuid, &node, taken(&node, &second), by).await.unwrap_err();
     assert!(matches!(late, DbError::Conflict { what: "node", .. }), "{late:?}");
     assert_eq!(get(&db, second.uuid).await, Some(second.clone()));
     // A settled allocation takes no second node.
-    let again = db.claim_node(first.uuid, &other, taken(&other, &second)).await.unwrap_err();
+    let again = db.claim_node(first.uuid, &other, taken(&other, &second), by).await.unwrap_err();
     assert!(matches!(again, DbError::NotFound { what: "allocation", .. }), "{again:?}");
     assert_eq!(node_of(&db, other.uuid).await, other);
     let clash = Node { instance_uuid: held.instance_uuid, ..taken(&other, &second) };
-    let clash = db.claim_node(second.uuid, &other, clash).await.unwrap_err();
+    let clash = db.claim_node(second.uuid, &other, clash, by).await.unwrap_err();
     assert!(matches!(clash, DbError::Duplicate { field: "instance_uuid", .. }), "{clash:?}");
-    let failed = db.fail_allocation(second.uuid, "no node").await.unwrap();
+    let failed = db.fail_allocation(second.uuid, "no node", by).await.unwrap();
     assert_eq!((failed.state, failed.last_error.as_deref()), (AllocationState::Error, Some("no node")));
-    assert!(matches!(db.fail_allocation(second.uuid, "x").await, Err(DbError::NotFound { .. })));
-    assert!(db.unsettled_allocations().await.unwrap().is_empty());
+    assert!(matches!(db.fail_allocation(second.uuid, "x", by).await, Err(DbError::NotFound { .. })));
+    assert!(db.unsettled_allocations("c1").await.unwrap().is_empty());
+}
+
+pub(crate) async fn one_conductor_works_on_an_allocation_until_it_is_gone(db: Db) {
+    let (one, two) = (conductor(&db, "c1").await, conductor(&db, "c2").await);
+    let node = free(&db, |_| ()).await;
+    let wanted = db.create_allocation(wish("a")).await.unwrap();
+    // Nobody was asked yet: whoever looks finds it.
+    for host in ["c1", "c2"] {
+        assert_eq!(db.unsettled_allocations(host).await.unwrap(), [wanted.uuid]);
+    }
+    assert_eq!(db.begin_allocation(wanted.uuid, &one).await.unwrap().as_ref(), Some(&wanted));
+    assert_eq!(db.begin_allocation(wanted.uuid, &two).await.unwrap(), None);
+    assert!(db.unsettled_allocations("c2").await.unwrap().is_empty());
+    assert_eq!(db.unsettled_allocations("c1").await.unwrap(), [wanted.uuid]);
+    assert_eq!(db.begin_allocation(wanted.uuid, &one).await.unwrap().as_ref(), Some(&wanted), "again");
+
+    let seen = db.get_conductor("c1").await.unwrap().unwrap();
+    assert!(db.declare_conductor_dead(&seen).await.unwrap());
+    assert_eq!(db.unsettled_allocations("c2").await.unwrap(), [wanted.uuid]);
+    assert!(db.begin_allocation(wanted.uuid, &two).await.unwrap().is_some());
+    // What the dead one still says is refused.
+    let after = taken(&node, &wanted);
+    for late in [
+        db.begin_allocation(wanted.uuid, &one).await.map(drop),
+        db.claim_node(wanted.uuid, &node, after.clone(), &one).await.map(drop),
+        db.fail_allocation(wanted.uuid, "x", &one).await.map(drop),
+    ] {
+        assert!(matches!(late, Err(DbError::Fenced { .. })), "{late:?}");
+    }
+    assert_eq!(node_of(&db, node.uuid).await, node);
+    let one = conductor(&db, "c1").await;
+    assert_eq!(db.begin_allocation(wanted.uuid, &one).await.unwrap(), None, "it is another one's now");
+    db.claim_node(wanted.uuid, &node, after, &two).await.unwrap();
+    assert_eq!(db.begin_allocation(wanted.uuid, &two).await.unwrap(), None, "settled");
+}
+
+/// A registration of this conductor.
+async fn conductor(db: &Db, hostname: &str) -> Term {
+    let registration = Registration {
+        hostname: hostname.to_owned(),
+        conductor_group: String::new(),
+        hardware_types: Vec::new(),
+    };
+    Term::from(&db.register_conductor(registration).await.unwrap())
 }
 
 pub(crate) async fn a_node_that_lets_go_takes_the_allocation_along(db: Db) {
@@ -112,7 +159,8 @@ pub(crate) async fn a_node_that_lets_go_takes_the_allocation_along(db: Db) {
 
     let node = node_of(&db, node.uuid).await;
     let next = db.create_allocation(wish("b")).await.unwrap();
-    db.claim_node(next.uuid, &node, taken(&node, &next)).await.unwrap();
+    let by = &conductor(&db, "c1").await;
+    db.claim_node(next.uuid, &node, taken(&node, &next), by).await.unwrap();
     // A removal that loses the race leaves both.
     assert!(matches!(db.delete_node(&node).await, Err(DbError::Conflict { .. })));
     assert!(get(&db, next.uuid).await.is_some());
@@ -180,7 +228,8 @@ pub(crate) async fn allocations_are_filtered_and_paged(db: Db) {
         all.push(db.create_allocation(wish).await.unwrap());
     }
     let node = free(&db, |_| ()).await;
-    let active = db.claim_node(all[2].uuid, &node, taken(&node, &all[2])).await.unwrap();
+    let by = &conductor(&db, "c1").await;
+    let active = db.claim_node(all[2].uuid, &node, taken(&node, &all[2]), by).await.unwrap();
     let one = |change: fn(&mut AllocationQuery)| {
         let mut query = AllocationQuery::new(Scope::All);
         change(&mut query);

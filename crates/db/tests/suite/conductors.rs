@@ -19,7 +19,7 @@ fn hardware(name: &str, power: &[&str]) -> HardwareType {
     }
 }
 
-fn registration(hostname: &str, hardware_types: Vec<HardwareType>) -> Registration {
+pub(crate) fn registration(hostname: &str, hardware_types: Vec<HardwareType>) -> Registration {
     Registration { hostname: hostname.to_owned(), conductor_group: "rack".to_owned(), hardware_types }
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn hardware_is_what_online_conductors_offer(db: Db) {
     assert_eq!(offers[0].conductor_group, "rack");
 }
 
-fn decision(node: &Node, conductor: &str, by: &Term, seq: i64, flow: FlowId) -> Commit {
+pub(crate) fn decision(node: &Node, conductor: &str, by: &Term, seq: i64, flow: FlowId) -> Commit {
     let row = FlowRow {
         node: node.uuid,
         flow,

@@ -54,6 +54,7 @@ cases! {
     allocations:
         every_field_comes_back
         a_node_is_claimed_whole_or_not_at_all
+        one_conductor_works_on_an_allocation_until_it_is_gone
         a_node_that_lets_go_takes_the_allocation_along
         candidates_fit
         nodes_are_found_by_what_they_are_called
@@ -144,6 +145,7 @@ cases! {
         failures_in_a_row_are_counted;
     messages:
         each_is_taken_once_and_in_order
+        who_was_taken_for_dead_takes_nothing
         of_many_takers_one_gets_it
         what_is_read_stays_until_it_is_dropped
         what_is_late_is_said_and_dropped

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use db::{Db, MESSAGE_CHANNEL, NewMessage, Wakeup};
+use db::{Db, DbError, MESSAGE_CHANNEL, NewMessage, Registration, Term, Wakeup};
 
 use crate::fixtures::full;
 
@@ -36,6 +36,23 @@ pub(crate) async fn each_is_taken_once_and_in_order(db: Db) {
     assert_eq!(db.take_messages("c1", 9).await.unwrap().len(), 1);
     assert!(db.take_messages("c1", 9).await.unwrap().is_empty());
     assert_eq!(db.take_messages("c2", 9).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn who_was_taken_for_dead_takes_nothing(db: Db) {
+    let register = async || {
+        let registration = Registration {
+            hostname: "h".to_owned(),
+            conductor_group: String::new(),
+            hardware_types: Vec::new(),
+        };
+        Term::from(&db.register_conductor(registration).await.unwrap())
+    };
+    let old = register().await;
+    let new = register().await;
+    db.send_message(message("c", "one", LONG)).await.unwrap();
+    let late = db.take_messages_as(&old, "c", 9).await;
+    assert!(matches!(late, Err(DbError::Fenced { .. })), "{late:?}");
+    assert_eq!(db.take_messages_as(&new, "c", 9).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn of_many_takers_one_gets_it(db: Db) {

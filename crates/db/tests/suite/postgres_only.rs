@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use db::{Db, DbError, EventQuery, Options, Scope, Wakeup};
+use db::{Db, DbError, EventQuery, Options, Scope, Term, Wakeup};
+use model::FlowId;
 
-use crate::fixtures::{everything, full};
+use crate::conductors::{decision, registration};
+use crate::fixtures::{bare, everything, full, store};
 use crate::server::TempPg;
 
 /// What a transaction says before its first event: that some above the last number will come.
@@ -19,6 +21,7 @@ pub(crate) async fn all(server: &TempPg) {
     many_may_open_a_new_database_at_once(server).await;
     wake_ups_cross_processes_and_survive_a_broken_connection(server).await;
     an_event_that_is_committed_late_is_not_skipped(server).await;
+    who_stands_still_in_a_transaction_holds_up_nobody(server).await;
     a_newer_database_is_refused(server).await;
     a_server_that_is_not_there_is_said(server).await;
 }
@@ -97,6 +100,40 @@ async fn an_event_that_is_committed_late_is_not_skipped(server: &TempPg) {
         let kinds: Vec<_> = page.events.iter().map(|event| event.kind.clone()).collect();
         assert!(kinds == seen && !page.held, "{page:?}");
     }
+    db.close().await;
+}
+
+/// A conductor that stands still has what it was just writing locked: all its other flows are taken over at once, and that
+/// one when the server has lost patience.
+async fn who_stands_still_in_a_transaction_holds_up_nobody(server: &TempPg) {
+    let url = server.create_database("still").await;
+    let db = open(&url).await.unwrap();
+    let dead = Term::from(&db.register_conductor(registration("dead", vec![])).await.unwrap());
+    let two = Term::from(&db.register_conductor(registration("two", vec![])).await.unwrap());
+    let nodes = store(&db, vec![bare(), bare(), bare()]).await;
+    for node in &nodes {
+        db.commit(decision(node, "dead", &dead, 1, FlowId::random())).await.unwrap();
+    }
+    // As the program does, with its limits, but for the time between.
+    let limits = format!("{url}&options={}", db::SERVER_LIMITS.replace(' ', "%20").replace('=', "%3D"));
+    let (slow, connection) = tokio_postgres::connect(&limits, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    slow.batch_execute("BEGIN").await.unwrap();
+    let wrote = format!("UPDATE nodes SET revision = revision + 1 WHERE uuid = '{}'", nodes[1].uuid);
+    slow.batch_execute(&wrote).await.unwrap();
+    let seen = db.get_conductor("dead").await.unwrap().unwrap();
+    assert!(db.declare_conductor_dead(&seen).await.unwrap());
+    let strays = db.stray_flows().await.unwrap();
+    let mut claimed = db.claim_flows(strays, &two).await.unwrap();
+    claimed.sort_unstable();
+    let mut others = vec![nodes[0].uuid, nodes[2].uuid];
+    others.sort_unstable();
+    assert_eq!(claimed, others, "not the one that is locked, and no waiting for it");
+    // The server ends the connection, which frees the last one.
+    let ended = tokio::time::timeout(Duration::from_mins(2), connection).await.unwrap().unwrap();
+    assert!(ended.is_err(), "the server said why");
+    let strays = db.stray_flows().await.unwrap();
+    assert_eq!(db.claim_flows(strays, &two).await.unwrap(), [nodes[1].uuid]);
     db.close().await;
 }
 
