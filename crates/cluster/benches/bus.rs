@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::bus::{Answers, Broker, Bus, Question, RabbitBus, StoreBus};
-use db::{Db, Options};
+use db::{Db, Options, Registration};
 use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Requests one after another.
@@ -40,6 +41,12 @@ async fn main() {
     let url = postgres.create_database("bench").await;
     let open = async || Db::open(&Options::new(url.parse().unwrap())).await.unwrap();
     let (one, other) = (open().await, open().await);
+    let host = Registration {
+        hostname: "host".to_owned(),
+        conductor_group: String::new(),
+        hardware_types: Vec::new(),
+    };
+    one.register_conductor(host).await.unwrap();
     measure("PostgreSQL (fsync off)", &StoreBus::open(one), &StoreBus::open(other)).await;
     let rabbit = rabbit::TempRabbit::start().await;
     let broker = Broker::new(&rabbit.url(), None, "bench").unwrap();
@@ -48,7 +55,7 @@ async fn main() {
 }
 
 async fn measure(name: &str, asking: &impl Bus, serving: &impl Bus) {
-    let taken = serving.serve("host", 1, Arc::new(Echo));
+    let taken = serving.serve("host", watch::Sender::new(1).subscribe(), Arc::new(Echo));
     taken.ready().await;
     let ask = async |size: usize| {
         let began = Instant::now();

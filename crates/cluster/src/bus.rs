@@ -50,9 +50,9 @@ pub trait Bus: fmt::Debug + Send + Sync + 'static {
         })
     }
 
-    /// Takes the questions for `host` from now on, as its conductor in the life with the number `epoch`: where two claim to be
-    /// the same host's, the newer one is asked.
-    fn serve(&self, host: &str, epoch: i64, answers: Arc<dyn Answers>) -> Serving;
+    /// Takes the questions for `host` from now on, as its conductor in the registration with the number that `epochs` tells,
+    /// also when there is another one: of two that claim to be the same host's, the one that was registered last is asked.
+    fn serve(&self, host: &str, epochs: watch::Receiver<i64>, answers: Arc<dyn Answers>) -> Serving;
 
     /// Ends the connections. Those who wait are told.
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -145,6 +145,13 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// Waits until there is another registration, however long that takes.
+async fn another(epochs: &mut watch::Receiver<i64>) {
+    if epochs.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

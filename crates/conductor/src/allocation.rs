@@ -1,15 +1,14 @@
 //! Allocations: finding a node for each that is recorded, in any order, whatever was interrupted.
 //!
 //! The row is the intent: a task works from it and ends with one write, of the row and its node alike. A task that
-//! never ended left the row as it was, and the next look at the rows begins it anew. Which node suits is for
-//! `provision` to say.
+//! never ended left the row as it was, and the next look at the rows begins it anew. The row says which conductor works on it:
+//! others leave it alone until that one is gone. Which node suits is for `provision` to say.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use db::{AllocationKey, DbError, NodeKey, Scope};
-use model::{Allocation, AllocationState, AllocationUuid, NodeUuid, Timestamp};
+use db::{DbError, NodeKey, Scope, Term};
+use model::{Allocation, AllocationUuid, NodeUuid, Timestamp};
 use provision::allocation::{claimed, suits};
 use rand::seq::SliceRandom as _;
 use tokio::sync::Semaphore;
@@ -22,9 +21,6 @@ const ATTEMPTS: usize = 3;
 
 /// How many allocations are worked on at once; the others wait their turn.
 const AT_ONCE: usize = 16;
-
-/// How often the rows are looked at for allocations that nobody works on.
-const SWEEP: Duration = Duration::from_mins(1);
 
 /// The allocations that this process works on.
 #[derive(Debug)]
@@ -43,7 +39,7 @@ impl Default for Allocating {
 enum Found {
     /// The allocation has its node.
     Node(NodeUuid),
-    /// The allocation is gone, or somebody else settled it.
+    /// The allocation is gone, or somebody else settled it or works on it.
     Settled,
     /// There is none.
     Nothing(String),
@@ -60,20 +56,15 @@ enum Try {
 }
 
 impl Engine {
-    /// Takes up every allocation that was left, now and from time to time, until the service stops.
-    pub(crate) async fn take_up_allocations(self: Arc<Self>) {
-        loop {
-            match self.db.unsettled_allocations().await {
-                Ok(left) => left.into_iter().for_each(|allocation| self.start_allocation(allocation)),
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "cannot read allocations");
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(SWEEP) => {}
-                () = self.stop.cancelled() => return,
-            }
+    /// Takes up every allocation that nobody works on: new ones that nobody was asked for, those of conductors that are gone,
+    /// and what this one left itself.
+    pub(crate) async fn take_up_allocations(self: &Arc<Self>) -> Result<(), DbError> {
+        if !self.tenure().holds() {
+            return Ok(());
         }
+        let left = self.db.unsettled_allocations(&self.options.hostname).await?;
+        left.into_iter().for_each(|allocation| self.start_allocation(allocation));
+        Ok(())
     }
 
     /// Begins to look for a node, unless that is being done already. Returns at once.
@@ -81,12 +72,12 @@ impl Engine {
         if !self.lock_allocating().insert(uuid) {
             return;
         }
-        let engine = Arc::clone(self);
+        let (engine, tenure) = (Arc::clone(self), self.tenure());
         let span = tracing::info_span!(parent: None, "allocate", allocation = %uuid);
         let work = async move {
             if let Ok(_permit) = engine.allocating.permits.acquire().await {
                 tokio::select! {
-                    () = engine.settle(uuid) => {}
+                    _ = tenure.within(engine.settle(uuid, &tenure.term)) => {}
                     // Whatever was written is whole; the next start takes up the rest.
                     () = engine.stop.cancelled() => {}
                 }
@@ -100,27 +91,24 @@ impl Engine {
         self.allocating.at_work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn settle(&self, uuid: AllocationUuid) {
-        match self.find_and_record(uuid).await {
+    async fn settle(&self, uuid: AllocationUuid, by: &Term) {
+        match self.find_and_record(uuid, by).await {
             Ok(Found::Node(node)) => tracing::info!(%node, "allocated"),
             Ok(Found::Nothing(reason)) => tracing::info!(reason, "no node was found"),
             Ok(Found::Settled) => tracing::debug!("settled elsewhere"),
-            // The row still says `allocating`: the next sweep tries again.
+            // The row still says `allocating`: the next look tries again.
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "cannot allocate, will try again");
             }
         }
     }
 
-    async fn find_and_record(&self, uuid: AllocationUuid) -> Result<Found, DbError> {
-        let found = self.db.get_allocation(&AllocationKey::Uuid(uuid), &Scope::All).await?;
-        let Some(wanted) = found.filter(|found| found.state == AllocationState::Allocating) else {
-            return Ok(Found::Settled);
-        };
-        let found = self.reserve_node(&wanted).await?;
+    async fn find_and_record(&self, uuid: AllocationUuid, by: &Term) -> Result<Found, DbError> {
+        let Some(wanted) = self.db.begin_allocation(uuid, by).await? else { return Ok(Found::Settled) };
+        let found = self.reserve_node(&wanted, by).await?;
         if let Found::Nothing(reason) = &found {
             let text = format!("Failed to process allocation {uuid}: {reason}.");
-            match self.db.fail_allocation(uuid, &text).await {
+            match self.db.fail_allocation(uuid, &text, by).await {
                 Err(DbError::NotFound { .. }) => return Ok(Found::Settled),
                 done => done.map(drop)?,
             }
@@ -129,7 +117,7 @@ impl Engine {
     }
 
     /// Tries every candidate, and those that were locked again.
-    async fn reserve_node(&self, wanted: &Allocation) -> Result<Found, DbError> {
+    async fn reserve_node(&self, wanted: &Allocation, by: &Term) -> Result<Found, DbError> {
         let mut nodes = match self.candidates(wanted).await? {
             Ok(nodes) => nodes,
             Err(reason) => return Ok(Found::Nothing(reason)),
@@ -140,7 +128,7 @@ impl Engine {
             }
             let mut locked = Vec::new();
             for node in nodes {
-                match self.try_node(wanted, node).await? {
+                match self.try_node(wanted, node, by).await? {
                     Try::Claimed => return Ok(Found::Node(node)),
                     Try::Settled => return Ok(Found::Settled),
                     Try::Locked => locked.push(node),
@@ -187,7 +175,7 @@ impl Engine {
         Ok(Ok(found.into_iter().map(|node| node.node).collect()))
     }
 
-    async fn try_node(&self, wanted: &Allocation, uuid: NodeUuid) -> Result<Try, DbError> {
+    async fn try_node(&self, wanted: &Allocation, uuid: NodeUuid, by: &Term) -> Result<Try, DbError> {
         let _gate = self.gates.pass(uuid).await;
         let Some(node) = self.db.get_node(&NodeKey::Uuid(uuid), &Scope::All).await? else {
             return Ok(Try::Unsuitable);
@@ -199,7 +187,7 @@ impl Engine {
             return Ok(Try::Locked);
         }
         let after = claimed(node.clone(), wanted);
-        match self.db.claim_node(wanted.uuid, &node, after).await {
+        match self.db.claim_node(wanted.uuid, &node, after, by).await {
             Ok(_) => Ok(Try::Claimed),
             // Somebody wrote the node, or the allocation, in between.
             Err(DbError::Conflict { .. }) => Ok(Try::Locked),

@@ -1,6 +1,7 @@
 //! The shell around the core: load, decide, store, carry out, and again with the outcome.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use driver::Registry;
 use model::{HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
     Decision, Effect, Entry, ErrorCode, FlowRecord, Input, OfferedStep, Outcome, PlannedStep, Plans,
-    StepError, StepList, Wish, World, feed,
+    StepError, StepList, Wish, World, feed, hold_on,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -45,6 +46,8 @@ pub(crate) struct Engine {
     pub(crate) members: Members,
     /// This conductor's current registration.
     pub(crate) tenure: ArcSwap<Tenure>,
+    /// The number of that registration, for whoever wants to know when there is a new one.
+    pub(crate) epochs: watch::Sender<i64>,
     /// Another process has taken this one's name.
     pub(crate) replaced: CancellationToken,
     pub(crate) stop: CancellationToken,
@@ -162,6 +165,7 @@ impl Engine {
             db,
             registry,
             members,
+            epochs: watch::Sender::new(tenure.term.epoch),
             tenure: ArcSwap::from_pointee(tenure),
             replaced: CancellationToken::new(),
             progress: ProgressBoard::default(),
@@ -192,6 +196,20 @@ impl Engine {
     /// The registration that work begins under now.
     pub(crate) fn tenure(&self) -> Arc<Tenure> {
         self.tenure.load_full()
+    }
+
+    /// Does what changes a machine for a caller, as long as this conductor's registration holds.
+    pub(crate) async fn while_in_office<T>(
+        &self,
+        work: impl Future<Output = Result<T, RequestError>>,
+    ) -> Result<T, RequestError> {
+        let done = self.tenure().within(work).await;
+        done.unwrap_or_else(|| {
+            Err(RequestError::Unavailable(format!(
+                "The conductor on host {} was taken for dead meanwhile, and stopped what it was doing. Look at the node before trying again.",
+                self.options.hostname
+            )))
+        })
     }
 
     /// Takes one turn: loads the node, has `decision` made, stores it. Returns what is to be carried out.
@@ -448,11 +466,39 @@ impl Engine {
         }
     }
 
+    /// Waits until there is room for an effect. The node is held for as long as that takes, and for the effect from then on:
+    /// its limit counts from its beginning. `None` when it is not to be begun any more.
+    async fn room(&self, tenure: &Tenure, node: NodeUuid, effect: &Effect) -> Option<SemaphorePermit<'_>> {
+        let mut room = pin!(self.permits.acquire());
+        loop {
+            tokio::select! {
+                biased;
+                permit = &mut room => return permit.ok(),
+                () = tenure.ended() => return None,
+                () = tokio::time::sleep(self.options.hold_on_every) => {}
+            }
+            let hold = |node, flow, world: World<'_>| {
+                let superseded = || RequestError::Conflict("the action is not open any more".to_owned());
+                hold_on(node, flow, (effect.run, effect.seq), world).ok_or_else(superseded)
+            };
+            match Box::pin(self.turn_under(tenure, node, None, None, hold)).await {
+                Ok(_) => {}
+                Err(error @ TurnError::Store(_)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot hold the node on");
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "not begun");
+                    return None;
+                }
+            }
+        }
+    }
+
     /// Carries out an effect within its limit; a panic in a driver is its failure, not the node's end. `None` when the
     /// tenure ended meanwhile.
     async fn guarded(self: &Arc<Self>, tenure: &Arc<Tenure>, node: Node, effect: Effect) -> Option<Outcome> {
         let waits = measure::EFFECTS.enter(&["waiting"]);
-        let _permit = self.permits.acquire().await.ok()?;
+        let _permit = self.room(tenure, node.uuid, &effect).await?;
         drop(waits);
         let _runs = measure::EFFECTS.enter(&["under way"]);
         let limit = effect.action.limit();

@@ -32,7 +32,7 @@ impl HardwareRequests for Conductor {
     }
 
     fn vendor_call(&self, node: NodeUuid, call: VendorCall) -> Reply<'_, VendorReply> {
-        Box::pin(self.engine.call_vendor(node, call))
+        Box::pin(self.engine.while_in_office(self.engine.call_vendor(node, call)))
     }
 
     fn driver_methods(&self, driver: String) -> Reply<'_, BTreeMap<String, VendorMethod>> {
@@ -40,7 +40,7 @@ impl HardwareRequests for Conductor {
     }
 
     fn driver_call(&self, driver: String, call: VendorCall) -> Reply<'_, VendorReply> {
-        Box::pin(self.engine.call_driver(driver, call))
+        Box::pin(self.engine.while_in_office(self.engine.call_driver(driver, call)))
     }
 
     fn indicators(&self, node: NodeUuid) -> Reply<'_, Vec<Indicator>> {
@@ -52,7 +52,7 @@ impl HardwareRequests for Conductor {
     }
 
     fn set_indicator(&self, node: NodeUuid, name: IndicatorName, state: IndicatorState) -> Reply<'_, ()> {
-        Box::pin(self.engine.write_indicator(node, name, state))
+        Box::pin(self.engine.while_in_office(self.engine.write_indicator(node, name, state)))
     }
 
     fn media(&self, node: NodeUuid) -> Reply<'_, Vec<MediaDrive>> {
@@ -60,11 +60,11 @@ impl HardwareRequests for Conductor {
     }
 
     fn attach_media(&self, node: NodeUuid, image: MediaImage) -> Reply<'_, ()> {
-        Box::pin(self.engine.put_media(node, image))
+        Box::pin(self.engine.while_in_office(self.engine.put_media(node, image)))
     }
 
     fn detach_media(&self, node: NodeUuid, devices: Vec<MediaDevice>) -> Reply<'_, ()> {
-        Box::pin(self.engine.take_media(node, devices))
+        Box::pin(self.engine.while_in_office(self.engine.take_media(node, devices)))
     }
 
     fn console(&self, node: NodeUuid) -> Reply<'_, Option<Value>> {
@@ -72,7 +72,7 @@ impl HardwareRequests for Conductor {
     }
 
     fn set_console(&self, node: NodeUuid, on: bool) -> Reply<'_, ()> {
-        Box::pin(self.engine.switch_console(node, on))
+        Box::pin(self.engine.while_in_office(self.engine.switch_console(node, on)))
     }
 }
 

@@ -90,7 +90,9 @@ impl Engine {
                     epoch = tenure.term.epoch,
                     "registered again after signs of life came too late"
                 );
+                let epoch = tenure.term.epoch;
                 self.tenure.store(Arc::new(tenure));
+                self.epochs.send_replace(epoch);
                 if let Err(error) = self.resume_flows().await {
                     // Their deadlines bring them back.
                     tracing::error!(error = &error as &dyn std::error::Error, "cannot read flows");
@@ -108,6 +110,9 @@ impl Engine {
         loop {
             if let Err(error) = self.take_over().await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot take over flows");
+            }
+            if let Err(error) = self.take_up_allocations().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot take over allocations");
             }
             tokio::select! {
                 changed = looks.changed() => if changed.is_err() { return },

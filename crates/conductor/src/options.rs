@@ -45,6 +45,9 @@ pub struct Options {
     pub power: PowerSync,
     /// How many effects may be under way at once.
     pub max_effects: usize,
+    /// How often a node is held on whose effect waits for room among those: less than it is held beyond an effect's limit, a
+    /// minute.
+    pub hold_on_every: Duration,
     /// What of booting this site serves, for the diagnosis of machines that do not arrive.
     pub hears: boot_trace::Hears,
 }
@@ -69,6 +72,7 @@ impl Default for Options {
             lock_retry: Duration::from_secs(1),
             power: PowerSync::default(),
             max_effects: 1000,
+            hold_on_every: Duration::from_secs(20),
             hears: boot_trace::Hears::default(),
         }
     }

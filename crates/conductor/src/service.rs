@@ -16,6 +16,7 @@ use model::{
 };
 use provision::Verb;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::Options;
@@ -65,7 +66,6 @@ impl Conductor {
         tracing::info!(flows = resumed, hostname = engine.options.hostname, "conductor started");
         engine.tasks.spawn(Arc::clone(engine).keep_time());
         engine.tasks.spawn(Arc::clone(engine).keep_house());
-        engine.tasks.spawn(Arc::clone(engine).take_up_allocations());
         engine.tasks.spawn(Arc::clone(engine).keep_tenure());
         engine.tasks.spawn(Arc::clone(engine).keep_watch());
         for sweep in [Sweep::Sync, Sweep::Recovery] {
@@ -79,9 +79,9 @@ impl Conductor {
         &self.engine.members
     }
 
-    /// The number of its registration, as it is now.
-    pub fn epoch(&self) -> i64 {
-        self.engine.tenure().term.epoch
+    /// The number of its registration, now and whenever it registers anew.
+    pub fn epochs(&self) -> watch::Receiver<i64> {
+        self.engine.epochs.subscribe()
     }
 
     /// Ends when another process has registered under this conductor's name: this one does nothing any more.
@@ -143,7 +143,7 @@ impl Conductors for Conductor {
     }
 
     fn set_boot_device(&self, node: NodeUuid, device: BootDevice, persistent: bool) -> Reply<'_, ()> {
-        Box::pin(self.engine.write_boot_device(node, device, persistent))
+        Box::pin(self.engine.while_in_office(self.engine.write_boot_device(node, device, persistent)))
     }
 
     fn supported_boot_devices(&self, node: NodeUuid) -> Reply<'_, Vec<BootDevice>> {
@@ -151,15 +151,15 @@ impl Conductors for Conductor {
     }
 
     fn set_boot_mode(&self, node: NodeUuid, mode: BootMode) -> Reply<'_, ()> {
-        Box::pin(self.engine.write_boot_mode(node, mode))
+        Box::pin(self.engine.while_in_office(self.engine.write_boot_mode(node, mode)))
     }
 
     fn set_secure_boot(&self, node: NodeUuid, on: bool) -> Reply<'_, ()> {
-        Box::pin(self.engine.write_secure_boot(node, on))
+        Box::pin(self.engine.while_in_office(self.engine.write_secure_boot(node, on)))
     }
 
     fn inject_nmi(&self, node: NodeUuid) -> Reply<'_, ()> {
-        Box::pin(self.engine.raise_nmi(node))
+        Box::pin(self.engine.while_in_office(self.engine.raise_nmi(node)))
     }
 
     fn vifs(&self, node: NodeUuid) -> Reply<'_, Vec<Value>> {
@@ -167,11 +167,11 @@ impl Conductors for Conductor {
     }
 
     fn attach_vif(&self, node: NodeUuid, vif: Value) -> Reply<'_, ()> {
-        Box::pin(self.engine.attach(node, vif))
+        Box::pin(self.engine.while_in_office(self.engine.attach(node, vif)))
     }
 
     fn detach_vif(&self, node: NodeUuid, vif: String) -> Reply<'_, ()> {
-        Box::pin(self.engine.detach(node, vif))
+        Box::pin(self.engine.while_in_office(self.engine.detach(node, vif)))
     }
 
     fn lookup(&self, lookup: Lookup) -> Reply<'_, LookupReply> {

@@ -139,11 +139,13 @@ impl Engine {
                 "Too much is going on in the background; please retry later.".to_owned(),
             ));
         };
-        let stop = self.stop.clone();
+        let (stop, tenure) = (self.stop.clone(), self.tenure());
         self.tasks.spawn(async move {
             let _permit = permit;
             tokio::select! {
-                () = work => {}
+                done = tenure.within(work) => if done.is_none() {
+                    tracing::warn!("the lease was lost: what was done in the background is left");
+                },
                 () = stop.cancelled() => {}
             }
         });

@@ -12,6 +12,9 @@ mod overdue;
 #[path = "engine/several.rs"]
 mod several;
 
+#[path = "engine/room.rs"]
+mod room;
+
 #[path = "engine/power_sync.rs"]
 mod power_sync;
 

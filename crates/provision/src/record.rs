@@ -1,6 +1,7 @@
 //! The durable record of a flow: everything needed to go on after a crash, as one versioned JSON document.
 
 use std::fmt;
+use std::time::Duration;
 
 use model::{BootIntent, FlowId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,16 @@ pub struct OpenEffect {
     /// Whether it is done beside the plan, while the flow waits.
     #[serde(default)]
     pub aside: bool,
+}
+
+/// How long a node is held after the limit of what is done to it.
+const HELD_ON: Duration = Duration::from_mins(1);
+
+impl OpenEffect {
+    /// Until when the node is held when it begins `now`.
+    pub(crate) fn held_until(&self, now: Timestamp) -> Timestamp {
+        now.plus(self.action.limit() + HELD_ON)
+    }
 }
 
 /// Where the cursor of a flow stands.

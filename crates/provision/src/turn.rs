@@ -79,7 +79,7 @@ impl<'a> Turn<'a> {
         }
         self.node.lease = Some(Lease {
             holder: self.world.holder.to_owned(),
-            expires_at: self.world.now.plus(open.action.limit() + Duration::from_mins(1)),
+            expires_at: open.held_until(self.world.now),
             reason: kind.flow().name.to_owned(),
         });
     }

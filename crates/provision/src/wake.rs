@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Node, ProvisionState as S, Timestamp};
+use model::{FlowId, Node, ProvisionState as S, Timestamp};
 
 use crate::decide::{Decision, Input, World, decide, move_node};
 use crate::error::{ErrorCode, StepError};
@@ -59,6 +59,23 @@ pub fn feed(node: Node, flow: Option<FlowRecord>, input: Input, world: World<'_>
         Some(flow) => decide(node, flow, input, world),
         None => Decision::rest(node, None),
     }
+}
+
+/// Holds a node on for an effect that could not begin yet, as if it had been decided now; `None` when it is not to be done
+/// any more.
+pub fn hold_on(
+    mut node: Node,
+    flow: Option<FlowRecord>,
+    (run, seq): (FlowId, i64),
+    world: World<'_>,
+) -> Option<Decision> {
+    let mut flow = flow.filter(|flow| flow.id == run)?;
+    let open = flow.open.as_mut().filter(|open| open.seq == seq)?;
+    open.since = world.now;
+    if let Some(lease) = node.lease.as_mut().filter(|lease| lease.holder == world.holder) {
+        lease.expires_at = open.held_until(world.now);
+    }
+    Some(Decision::rest(node, Some(flow)))
 }
 
 /// Fails a node in the middle of something that no flow drives, so that it does not stay in a state that nobody can leave.

@@ -51,8 +51,8 @@ impl Reach {
         let serving = match (&bus, working, &own_host) {
             (Some(bus), Some(working), Some(host)) => {
                 let conductor = Arc::clone(&working.conductor);
-                let epoch = conductor.epoch();
-                Some(bus.serve(host, epoch, Arc::new(Answering::new(conductor, host))))
+                let epochs = conductor.epochs();
+                Some(bus.serve(host, epochs, Arc::new(Answering::new(conductor, host))))
             }
             _ => None,
         };

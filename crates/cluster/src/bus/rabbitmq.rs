@@ -15,7 +15,7 @@ use lapin::options::{
     QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, Consumer, ErrorKind};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::broker::{Broker, Session, confirming};
 use super::pending::Pending;
-use super::{AT_ONCE, Answers, Bus, BusError, Desk, Question, STOP_LIMIT, Serving};
+use super::{AT_ONCE, Answers, Bus, BusError, Desk, Question, STOP_LIMIT, Serving, another};
 use crate::wire::LONGEST;
 
 /// How long a question waits for a connection that is just being made.
@@ -106,10 +106,10 @@ impl Bus for RabbitBus {
         Box::pin(self.send(host, text, deadline))
     }
 
-    fn serve(&self, host: &str, epoch: i64, answers: Arc<dyn Answers>) -> Serving {
+    fn serve(&self, host: &str, epochs: watch::Receiver<i64>, answers: Arc<dyn Answers>) -> Serving {
         let (desk, serving) = Desk::open(host, answers);
         let stop = desk.stop.clone();
-        let clerk = Clerk { desk, epoch, back: Arc::new(watch::channel(None).0) };
+        let clerk = Clerk { desk, epochs, back: Arc::new(watch::channel(None).0) };
         serving.tasks.spawn(self.broker.clone().keep(clerk, stop));
         serving
     }
@@ -214,7 +214,7 @@ fn text_of(data: Vec<u8>) -> Option<String> {
 #[derive(Clone)]
 struct Clerk {
     desk: Desk,
-    epoch: i64,
+    epochs: watch::Receiver<i64>,
     /// Where answers are sent.
     back: Arc<watch::Sender<Option<Channel>>>,
 }
@@ -231,22 +231,29 @@ impl Clerk {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(queue.clone(), options, arguments).await?;
         self.back.send_replace(Some(confirming(connection).await?));
-        // Of two that claim to be the same host's conductor the one that was registered last is asked.
-        let mut arguments = FieldTable::default();
-        let priority = i32::try_from(self.epoch).unwrap_or(i32::MAX);
-        arguments.insert("x-priority".into(), AMQPValue::LongInt(priority));
-        let options = BasicConsumeOptions::default();
-        let mut consumer = channel.basic_consume(queue.clone(), "".into(), options, arguments).await?;
+        let mut epochs = self.epochs.clone();
+        let epoch = *epochs.borrow_and_update();
+        let mut consumer = self.consume(&channel, &queue, epoch).await?;
         tracing::info!(host = self.desk.host, "requests of other hosts are taken");
         self.desk.open.send_replace(true);
         loop {
             let delivery = tokio::select! {
                 delivery = consumer.next() => delivery,
+                () = another(&mut epochs) => {
+                    // First the new place in the queue, then the old one is given up: there is always one.
+                    let epoch = *epochs.borrow_and_update();
+                    let anew = self.consume(&channel, &queue, epoch).await?;
+                    let mut old = std::mem::replace(&mut consumer, anew);
+                    channel.basic_cancel(old.tag(), BasicCancelOptions::default()).await?;
+                    while let Some(delivery) = old.next().await {
+                        self.begin(delivery?);
+                    }
+                    continue;
+                }
                 () = self.desk.stop.cancelled() => break,
             };
             let Some(delivery) = delivery.transpose()? else { return Ok(()) };
-            let (clerk, at) = (self.clone(), Instant::now());
-            self.desk.tasks.spawn(async move { clerk.answer(delivery, at).await });
+            self.begin(delivery);
         }
         channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await?;
         let options = QueueDeleteOptions { if_unused: true, ..QueueDeleteOptions::default() };
@@ -255,6 +262,21 @@ impl Clerk {
         let all = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
         let _ = tokio::time::timeout(STOP_LIMIT, self.desk.room.acquire_many(all)).await;
         Ok(())
+    }
+
+    /// Has questions handed to this process. Of two that claim to be the same host's conductor the one that was registered
+    /// last is asked.
+    async fn consume(&self, channel: &Channel, queue: &ShortString, epoch: i64) -> lapin::Result<Consumer> {
+        let mut arguments = FieldTable::default();
+        let priority = i32::try_from(epoch).unwrap_or(i32::MAX);
+        arguments.insert("x-priority".into(), AMQPValue::LongInt(priority));
+        let options = BasicConsumeOptions::default();
+        channel.basic_consume(queue.clone(), "".into(), options, arguments).await
+    }
+
+    fn begin(&self, delivery: Delivery) {
+        let (clerk, at) = (self.clone(), Instant::now());
+        self.desk.tasks.spawn(async move { clerk.answer(delivery, at).await });
     }
 
     async fn answer(self, delivery: Delivery, at: Instant) {

@@ -4,17 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use db::{Db, DbError, MESSAGE_CHANNEL, Message, NewMessage, Wakeup};
+use db::{Db, DbError, MESSAGE_CHANNEL, Message, NewMessage, Term, Wakeup};
 use futures_util::future::BoxFuture;
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::pending::Pending;
-use super::{Answers, Bus, BusError, Desk, Question, STOP_LIMIT, Serving};
+use super::{Answers, Bus, BusError, Desk, Question, STOP_LIMIT, Serving, another};
 
 /// How long a wake-up that was lost goes unnoticed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -75,10 +75,10 @@ impl Bus for StoreBus {
         Box::pin(self.send(host, text, deadline))
     }
 
-    fn serve(&self, host: &str, _epoch: i64, answers: Arc<dyn Answers>) -> Serving {
+    fn serve(&self, host: &str, epochs: watch::Receiver<i64>, answers: Arc<dyn Answers>) -> Serving {
         let (desk, serving) = Desk::open(host, answers);
         let clerk = Clerk { db: self.db.clone(), desk };
-        serving.tasks.spawn(clerk.serve(self.db.wakeups()));
+        serving.tasks.spawn(clerk.serve(self.db.wakeups(), epochs));
         serving
     }
 
@@ -166,13 +166,28 @@ struct Clerk {
 }
 
 impl Clerk {
-    async fn serve(self, mut wakeups: broadcast::Receiver<Wakeup>) {
+    async fn serve(self, mut wakeups: broadcast::Receiver<Wakeup>, mut epochs: watch::Receiver<i64>) {
         let name = conductor(&self.desk.host);
         let mut swept = Instant::now();
         self.desk.open.send_replace(true);
         loop {
-            let more = match self.take(&name).await {
+            let by = Term { hostname: self.desk.host.clone(), epoch: *epochs.borrow_and_update() };
+            let more = match self.take(&by, &name).await {
                 Ok(more) => more,
+                // What is there is for whoever registered since: this one when it does so itself.
+                Err(DbError::Fenced { .. }) => {
+                    tracing::warn!(
+                        host = self.desk.host,
+                        epoch = by.epoch,
+                        "requests are not taken any more"
+                    );
+                    tokio::select! {
+                        () = another(&mut epochs) => {}
+                        () = self.desk.stop.cancelled() => return,
+                    }
+                    tracing::info!(host = self.desk.host, "requests are taken again");
+                    true
+                }
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -200,11 +215,11 @@ impl Clerk {
     }
 
     /// Takes as many as there is room for; whether there may be more.
-    async fn take(&self, name: &str) -> Result<bool, DbError> {
+    async fn take(&self, by: &Term, name: &str) -> Result<bool, DbError> {
         let Ok(first) = Arc::clone(&self.desk.room).acquire_owned().await else { return Ok(false) };
         let wanted = (self.desk.room.available_permits() + 1).min(BATCH);
         // Gone from the store before anything is done: what is lost with this process is not done by another one.
-        let taken = self.db.take_messages(name, wanted).await?;
+        let taken = self.db.take_messages_as(by, name, wanted).await?;
         let full = taken.len() == wanted;
         let mut permit = Some(first);
         for message in taken {

@@ -10,12 +10,12 @@ use cluster::wire::Request;
 use cluster::{Answering, Router};
 use conductor_api::{HardwareRequests, RequestError};
 use futures_util::future::BoxFuture;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::double::{Double, ask_both};
 use crate::requests::every;
-use crate::site::{HOST, Site};
+use crate::site::{self, HOST, Site};
 
 /// Far more than anything takes, for machines under load.
 const LONG: Duration = Duration::from_mins(5);
@@ -55,9 +55,29 @@ impl Answers for Echo {
     }
 }
 
+/// The hosts of these tests beside the site's own: conductors, each in its first registration.
+const HOSTS: [&str; 7] = ["release", "many", "large", "late", "silent", "stop", "break"];
+
+/// Enters them.
+async fn register_all(site: &Site) {
+    for host in HOSTS {
+        site::register(&site.db, host).await;
+    }
+}
+
 /// Takes questions, from when this returns.
 pub(crate) async fn serve(bus: &impl Bus, host: &str, epoch: i64, answers: Arc<dyn Answers>) -> Serving {
-    let serving = bus.serve(host, epoch, answers);
+    serve_as(bus, host, &watch::Sender::new(epoch), answers).await
+}
+
+/// The same in whatever registration `epochs` tells.
+async fn serve_as(
+    bus: &impl Bus,
+    host: &str,
+    epochs: &watch::Sender<i64>,
+    answers: Arc<dyn Answers>,
+) -> Serving {
+    let serving = bus.serve(host, epochs.subscribe(), answers);
     tokio::time::timeout(LONG, serving.ready()).await.unwrap();
     serving
 }
@@ -66,6 +86,8 @@ pub(crate) async fn serve(bus: &impl Bus, host: &str, epoch: i64, answers: Arc<d
 pub(crate) async fn all<B: Bus>(site: &Site, open: impl Fn(&Site) -> B) {
     let (asking, serving) = (Arc::new(open(site)), open(site));
     answers_are_the_same_as_in_process(site, Arc::clone(&asking) as _, &serving).await;
+    // Not before: requests for anybody's node would be for them, too.
+    register_all(site).await;
     other_releases_are_told_apart(&*asking, &serving).await;
     a_thousand_at_once_are_answered(&*asking, &serving).await;
     large_questions_travel(&*asking, &serving).await;
@@ -267,6 +289,55 @@ pub(crate) async fn the_newer_of_two_is_asked(bus: &impl Bus) {
     assert_eq!(old.begun.load(Ordering::SeqCst), 0);
     newer.stop().await;
     older.stop().await;
+    bus.close().await;
+}
+
+/// A process that was thought dead registers anew: from then on it is the one that is asked, though it came first.
+pub(crate) async fn a_new_registration_is_asked_first(bus: &impl Bus) {
+    let (first, second) = (Arc::new(Echo::default()), Arc::new(Echo::default()));
+    let (epochs, begun) = (watch::Sender::new(6), |echo: &Echo| echo.begun.load(Ordering::SeqCst));
+    let older = serve_as(bus, "anew", &epochs, Arc::clone(&first) as _).await;
+    let newer = serve(bus, "anew", 7, Arc::clone(&second) as _).await;
+    ask_until_answered(bus, "anew", "hello").await;
+    assert_eq!(begun(&first), 0);
+    epochs.send_replace(8);
+    // The broker hears of it after a moment; whatever is asked meanwhile is answered once, by one of the two.
+    let mut asked = 1;
+    while begun(&first) == 0 {
+        assert!(asked < 100_000, "the old priority stayed");
+        bus.request("anew", "hello".to_owned(), soon()).await.unwrap();
+        asked += 1;
+    }
+    let others = begun(&second);
+    for _ in 0..50 {
+        bus.request("anew", "hello".to_owned(), soon()).await.unwrap();
+        asked += 1;
+    }
+    assert_eq!(begun(&second), others);
+    assert_eq!(begun(&first) + others, asked);
+    newer.stop().await;
+    older.stop().await;
+    bus.close().await;
+}
+
+/// A process that was thought dead takes nothing: what is asked waits for whoever registered since.
+pub(crate) async fn a_zombie_takes_nothing(site: &Site, bus: &impl Bus) {
+    let zombie = Arc::new(Echo::default());
+    let (dead, alive) = (site::register(&site.db, "zombie").await, site::register(&site.db, "zombie").await);
+    let epochs = watch::Sender::new(dead.epoch);
+    let serving = serve_as(bus, "zombie", &epochs, Arc::clone(&zombie) as _).await;
+    let asked = bus.request("zombie", "hello".to_owned(), soon());
+    let registered = async {
+        // It has looked, twice.
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        assert_eq!(zombie.begun.load(Ordering::SeqCst), 0);
+        let waiting = site.db.read_messages("conductor/zombie", 9).await.unwrap();
+        assert_eq!(waiting.len(), 1, "the question waits");
+        epochs.send_replace(alive.epoch);
+    };
+    let (answer, ()) = tokio::join!(asked, registered);
+    assert_eq!(answer.unwrap(), "hello");
+    serving.stop().await;
     bus.close().await;
 }
 

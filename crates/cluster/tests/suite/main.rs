@@ -26,6 +26,7 @@ async fn rows_of_sqlite() {
     let site = Site::embedded().await;
     let open = |_: &Site| StoreBus::open(site.db.clone());
     buses::all(&site, open).await;
+    buses::a_zombie_takes_nothing(&site, &open(&site)).await;
 }
 
 /// Everything that a bus is to do, over rows of a server, which goes away in the midst of it.
@@ -36,6 +37,7 @@ async fn rows_of_postgresql() {
     let site = Site::of(&url).await;
     let open = |_: &Site| StoreBus::open(site.db.clone());
     buses::all(&site, open).await;
+    buses::a_zombie_takes_nothing(&site, &open(&site)).await;
     let other = Site::of(&url).await;
     let (asking, serving) = (StoreBus::open(site.db.clone()), StoreBus::open(other.db.clone()));
     buses::a_break_is_survived(&asking, &serving, async || server.restart().await).await;
@@ -54,6 +56,7 @@ async fn rabbitmq() {
     routes::the_dead_are_not_waited_for(Arc::new(RabbitBus::open(plain.clone()))).await;
     buses::nobody_there_is_said_at_once(&RabbitBus::open(plain.clone())).await;
     buses::the_newer_of_two_is_asked(&RabbitBus::open(plain.clone())).await;
+    buses::a_new_registration_is_asked_first(&RabbitBus::open(plain.clone())).await;
     let tls = Broker::new(&server.tls_url(), Some(server.certificate()), "tests over TLS").unwrap();
     buses::a_question_is_answered(&RabbitBus::open(tls)).await;
     let distrusting = Broker::new(&server.tls_url(), None, "distrustful").unwrap();

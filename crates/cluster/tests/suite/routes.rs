@@ -165,7 +165,8 @@ async fn wait_for_the_dead(mut site: Site, bus: Arc<dyn Bus>) {
         }
     }
     let asked = Arc::new(tokio::sync::Notify::new());
-    let serving = bus.serve(HOST, 1, Arc::new(Never(Arc::clone(&asked))));
+    let serving =
+        bus.serve(HOST, tokio::sync::watch::Sender::new(1).subscribe(), Arc::new(Never(Arc::clone(&asked))));
     serving.ready().await;
     let router = Router::new(site.db.clone(), site.members.clone())
         .with_bus(bus)

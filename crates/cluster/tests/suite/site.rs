@@ -74,7 +74,7 @@ async fn enrol(db: &Db) -> Node {
     node
 }
 
-async fn register(db: &Db, host: &str) -> Term {
+pub(crate) async fn register(db: &Db, host: &str) -> Term {
     let hardware_type =
         HardwareType { name: DRIVER.to_owned(), interfaces: BTreeMap::new(), properties: BTreeMap::new() };
     let registration = Registration {

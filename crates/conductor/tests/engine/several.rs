@@ -4,7 +4,11 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use model::ProvisionState as S;
+use conductor_api::{Conductors as _, RequestError};
+use db::AllocationKey;
+use model::{
+    Allocation, AllocationState, BootDevice, Lease, Node, PowerState, ProvisionState as S, Scope, Timestamp,
+};
 use provision::Verb;
 use tokio::sync::oneshot;
 
@@ -23,7 +27,15 @@ fn knobs(hostname: &'static str) -> Knobs {
     }
 }
 
-/// A conductor on a thread of its own, which stands still in the action with number `at` of a deployment.
+/// What a conductor is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Deployment,
+    /// Something to be done at once, for which there is no flow.
+    BootDevice,
+}
+
+/// A conductor on a thread of its own, which stands still in the action with number `at` of what it is asked for.
 struct Stopped {
     site: Option<Site>,
     freeze: Arc<Freeze>,
@@ -32,7 +44,7 @@ struct Stopped {
 }
 
 impl Stopped {
-    fn start(at: usize) -> Self {
+    fn start(at: usize, asked: Asked) -> Self {
         let freeze = Arc::new(Freeze::default());
         let (site, started) = mpsc::channel();
         let (end, ended) = oneshot::channel();
@@ -43,7 +55,13 @@ impl Stopped {
                 let rig = Rig::start(knobs).await;
                 rig.set_state(S::Available).await;
                 site.send(rig.site()).unwrap();
-                rig.request(Verb::Active).await.unwrap();
+                match asked {
+                    Asked::Deployment => rig.request(Verb::Active).await.unwrap(),
+                    Asked::BootDevice => {
+                        let done = rig.conductor().set_boot_device(rig.uuid, BootDevice::Pxe, false).await;
+                        assert!(matches!(done, Err(RequestError::Unavailable(_))), "{done:?}");
+                    }
+                }
                 ended.await.unwrap();
                 rig.stop().await;
             });
@@ -63,7 +81,7 @@ async fn a_conductor_that_stood_still_does_no_harm_when_it_wakes_up() {
 }
 
 async fn stands_still(at: usize) {
-    let mut one = tokio::task::spawn_blocking(move || Stopped::start(at)).await.unwrap();
+    let mut one = tokio::task::spawn_blocking(move || Stopped::start(at, Asked::Deployment)).await.unwrap();
     let site = one.site.take().unwrap();
     let (machine, uuid) = (Arc::clone(&site.machine), site.uuid);
     let two = Rig::beside(site, knobs("conductor-2")).await;
@@ -90,6 +108,82 @@ async fn stands_still(at: usize) {
     assert_eq!(two.db().journal(uuid, 100).await.unwrap(), journal);
     one.end.send(()).unwrap();
     tokio::task::spawn_blocking(move || one.thread.join()).await.unwrap().unwrap();
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_of_a_conductor_that_stood_still_is_not_finished() {
+    let stopped = tokio::task::spawn_blocking(move || Stopped::start(1, Asked::BootDevice)).await;
+    let mut one = stopped.unwrap();
+    let site = one.site.take().unwrap();
+    let machine = Arc::clone(&site.machine);
+    let two = Rig::beside(site, knobs("conductor-2")).await;
+    let row = async || two.db().get_conductor("conductor-1").await.unwrap().unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    for online in [false, true] {
+        while row().await.online != online {
+            assert!(tokio::time::Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        one.freeze.thaw();
+    }
+    assert_eq!(machine.lock().unwrap().late, 0, "it went on with a machine that was another's by then");
+    one.end.send(()).unwrap();
+    tokio::task::spawn_blocking(move || one.thread.join()).await.unwrap().unwrap();
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_conductor_that_died_was_allocating_is_taken_over() {
+    // It waits for a lock for so long that it never comes to an end, and dies of its runtime's end.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let patient = Knobs { lock_retry: Duration::from_hours(9), ..knobs("conductor-1") };
+    let one = runtime.spawn(Rig::start(patient)).await.unwrap();
+    let before = one.node().await;
+    let mut locked = before.clone();
+    locked.provision_state = S::Available;
+    locked.power_state = Some(PowerState::Off);
+    locked.resource_class = Some("gold".to_owned());
+    locked.lease = Some(Lease {
+        holder: "elsewhere".to_owned(),
+        expires_at: Timestamp::now().plus(Duration::from_hours(1)),
+        reason: "power".to_owned(),
+    });
+    let locked = one.db().update_node(&before, locked).await.unwrap();
+    let wish =
+        Allocation { resource_class: locked.resource_class.clone(), ..Allocation::new(Timestamp::now()) };
+    let wish = one.db().create_allocation(wish).await.unwrap();
+    one.conductor().allocate(wish.uuid).await.unwrap();
+    // Its own since it has begun with it.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !one.db().unsettled_allocations("conductor-2").await.unwrap().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+
+    let two = Rig::beside(one.site(), knobs("conductor-2")).await;
+    let settled = async || {
+        let found = two.db().get_allocation(&AllocationKey::Uuid(wish.uuid), &Scope::All).await;
+        found.unwrap().filter(|found| found.state != AllocationState::Allocating)
+    };
+    let mut looks = two.conductor().members().looks();
+    for _ in 0..5 {
+        looks.changed().await.unwrap();
+    }
+    // It would have failed within milliseconds: the node is locked.
+    assert_eq!(settled().await, None, "while one works on it nobody else does");
+    let free = Node { lease: None, ..locked.clone() };
+    two.db().update_node(&locked, free).await.unwrap();
+    runtime.shutdown_background();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let settled = loop {
+        if let Some(settled) = settled().await {
+            break settled;
+        }
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((settled.state, settled.node_uuid), (AllocationState::Active, Some(two.uuid)), "{settled:?}");
     two.stop().await;
 }
 

@@ -96,6 +96,12 @@ pub(crate) struct Knobs {
     pub(crate) cleaning: AutomatedCleaning,
     /// When the power of the machine is looked at.
     pub(crate) power: PowerSync,
+    /// How long an allocation rests before it looks at locked nodes again.
+    pub(crate) lock_retry: Duration,
+    /// How many effects there is room for.
+    pub(crate) room: usize,
+    /// How often a node is held on whose effect waits for room.
+    pub(crate) hold_on_every: Duration,
 }
 
 impl Default for Knobs {
@@ -120,6 +126,9 @@ impl Default for Knobs {
             hears: boot_trace::Hears::default(),
             cleaning: AutomatedCleaning::default(),
             power: PowerSync { every: None, recover_every: None, ..PowerSync::default() },
+            lock_retry: Duration::from_millis(1),
+            room: 1000,
+            hold_on_every: Duration::from_secs(20),
         }
     }
 }
@@ -527,6 +536,9 @@ impl Rig {
             hears: hardware.knobs.hears,
             cleaning: hardware.knobs.cleaning.clone(),
             power: hardware.knobs.power.clone(),
+            lock_retry: hardware.knobs.lock_retry,
+            max_effects: hardware.knobs.room,
+            hold_on_every: hardware.knobs.hold_on_every,
             inspection: Inspection {
                 discovery: hardware.knobs.discovers.then(|| "test".to_owned()),
                 built_in: hardware.knobs.built_in_rules.clone(),

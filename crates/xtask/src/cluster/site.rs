@@ -294,6 +294,9 @@ auth = "noauth"
 
 [conductor]
 hostname = "{name}"
+# All are ordered something at once.
+max_concurrent_deploy = 100000
+max_concurrent_clean = 100000
 sign_of_life = {sign}
 lease = {lease}
 token_timeout = 10
