@@ -8,7 +8,7 @@ use crate::reply::Reply;
 use crate::request::Request;
 
 /// Bytes of an item that is shown whole, as most nodes are, and of one that is not.
-const WHOLE: usize = 2560;
+const WHOLE: usize = 4096;
 const PART: usize = 512;
 /// Bytes that a list begins with at most; it grows.
 const MOST_ROOM: usize = 4 << 20;
