@@ -12,6 +12,7 @@ mod login;
 mod options;
 mod pool;
 mod turn;
+mod upkeep;
 
 pub use client::RedfishClient;
 pub use error::{Error, Operation};

@@ -183,6 +183,7 @@ async fn driver_step(
         if effect.poll { steps.poll(node, list, step).await } else { steps.run(node, list, step).await };
     Ok(match reply {
         Ok(StepReply::Done(facts)) => Outcome::Done(facts),
+        Ok(StepReply::Part(part)) => Outcome::Part(part),
         Ok(StepReply::Waiting(_)) if asked => Outcome::Running,
         Ok(StepReply::Waiting(wait)) => Outcome::Waiting(wait),
         Ok(StepReply::NotFound) => Outcome::NotFound,

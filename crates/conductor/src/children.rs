@@ -111,7 +111,7 @@ async fn attempt(
     row.check(&step.args).map_err(|error| permanent(error.code, error.message))?;
     match steps.run(child, list, step).await? {
         StepReply::Done(_) => Ok(None),
-        StepReply::Waiting(_) | StepReply::NotFound => {
+        StepReply::Waiting(_) | StepReply::Part(_) | StepReply::NotFound => {
             let text = format!("step {} does not end at once, so a parent cannot run it.", step.label());
             Err(permanent(ErrorCode::StepArguments, text))
         }

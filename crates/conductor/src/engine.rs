@@ -148,9 +148,14 @@ impl Plans for NodePlans<'_> {
     fn offered(&self, node: &Node, list: StepList) -> Vec<OfferedStep> {
         let Ok(drivers) = self.engine.registry.drivers(node) else { return Vec::new() };
         let all = drivers.steps.values().flat_map(|steps| steps.offered(node));
+        let priorities = match list {
+            StepList::Clean => Some(&self.engine.options.step_priorities),
+            StepList::Verify => Some(&self.engine.options.verify_step_priorities),
+            StepList::Deploy | StepList::Service => None,
+        };
         let priority = |step: &OfferedStep| {
             let label = format!("{}.{}", step.interface, step.step);
-            self.engine.options.step_priorities.get(&label).copied().filter(|_| list == StepList::Clean)
+            priorities.and_then(|priorities| priorities.get(&label)).copied()
         };
         all.filter(|step| step.list == list)
             .map(|step| OfferedStep { priority: priority(&step).unwrap_or(step.priority), ..step })

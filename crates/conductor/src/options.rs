@@ -31,6 +31,8 @@ pub struct Options {
     pub cleaning: AutomatedCleaning,
     /// Priorities in automated cleaning that replace those of drivers, by `interface.step`; 0 switches a step off.
     pub step_priorities: BTreeMap<String, i64>,
+    /// The same of steps of a verification.
+    pub verify_step_priorities: BTreeMap<String, i64>,
     /// How long events are kept.
     pub events: EventRetention,
     /// What is made of what ramdisks report.
@@ -65,6 +67,7 @@ impl Default for Options {
             automated_clean: true,
             cleaning: AutomatedCleaning::default(),
             step_priorities: BTreeMap::new(),
+            verify_step_priorities: BTreeMap::new(),
             events: EventRetention { age: Duration::from_hours(7 * 24), count: 100_000 },
             inspection: Inspection::default(),
             limits: Limits::default(),

@@ -72,6 +72,17 @@ async fn a_dead_bmc_is_told_in_last_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_fails_a_verification_leads_back_with_its_code() {
+    let rig = Rig::start(Knobs { clock_error: Some(ErrorCode::BmcClock), ..Knobs::default() }).await;
+    rig.request(Verb::Manage).await.unwrap();
+    let node = rig.until(S::Enroll).await;
+    let error = node.last_error.unwrap();
+    assert!(error.contains("verify failed in step vendor.verify_clock: E0107"), "{error}");
+    assert_eq!((node.target_provision_state, node.maintenance), (None, false));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_driver_that_panics_fails_its_step_only() {
     let rig = Rig::start(Knobs { panic_in_power: true, ..Knobs::default() }).await;
     rig.request(Verb::Manage).await.unwrap();

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use model::Node;
-use provision::{ErrorCode, Observed, OfferedStep, PlannedStep, StepList, StepWait};
+use provision::{ErrorCode, Observed, OfferedStep, PlannedStep, StepList, StepPart, StepWait};
 
 use crate::{Answer, DriverError, Retry};
 
@@ -19,6 +19,9 @@ pub enum StepReply {
     Done(Box<Observed>),
     /// It goes on by itself, and has to be asked about.
     Waiting(Box<StepWait>),
+    /// A part of it is done: the engine records what `observed` remembers, rests, and runs the step again for its next
+    /// part if asked to.
+    Part(Box<StepPart>),
     /// Only from [`Steps::poll`]: the hardware never heard of the step.
     NotFound,
 }

@@ -28,6 +28,7 @@ use model::InterfaceKind;
 
 pub use agents::Agents;
 pub use hardware_types::{CannotOffer, HARDWARE_TYPES, InterfaceChoice};
+pub use management::redfish::RedfishOptions;
 
 /// Sessions with BMCs, by protocol. Whoever makes them ends them.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct Options {
     pub interfaces: InterfaceChoice,
     /// Sessions with BMCs.
     pub bmcs: Bmcs,
+    /// What the site says about Redfish.
+    pub redfish: RedfishOptions,
     /// Verified images.
     pub images: ImageCache,
     /// Where machines fetch images from: images are below it by their key. Ends without a slash.
@@ -74,7 +77,10 @@ pub fn registry(options: &Options) -> Result<Registry, CannotOffer> {
     registry.vendor.insert("ipmitool", Arc::clone(&ipmi_vendor) as _);
     registry.steps.insert((InterfaceKind::Vendor, "ipmitool"), ipmi_vendor);
     registry.management.insert("ipmitool", Arc::new(management::ipmi::IpmiManagement::new(ipmi)));
-    registry.management.insert("redfish", Arc::new(management::redfish::RedfishManagement::new(redfish)));
+    let redfish_management =
+        Arc::new(management::redfish::RedfishManagement::new(redfish, options.redfish.clone()));
+    registry.management.insert("redfish", Arc::clone(&redfish_management) as _);
+    registry.steps.insert((InterfaceKind::Management, "redfish"), redfish_management);
     let fake_management = Arc::new(management::fake::FakeManagement::default());
     registry.management.insert("noop", Arc::new(management::noop::NoManagement));
     registry.management.insert("fake", fake_management);

@@ -1,15 +1,16 @@
 //! The hardware type `redfish` as the engine calls it, against the service of sushy-tools, which others wrote.
 #![allow(clippy::unwrap_used, reason = "set-up of tests")]
 
-use std::collections::BTreeMap;
+#[path = "rig/registry.rs"]
+mod rig;
+
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use driver::{Management, Power, PowerChange, Registry, Retry};
-use images::{ImageCache, Web, WebOptions};
-use model::{BootDevice, BootMode, JsonObject, Node, PowerState, Timestamp};
-use provision::ErrorCode;
+use model::{BootDevice, BootMode, InterfaceKind, JsonObject, Node, PowerState};
+use provision::{ErrorCode, PlannedStep, StepList};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -27,7 +28,6 @@ struct Site {
 impl Site {
     async fn start() -> Self {
         assert!(Path::new(PYTHON).exists(), "{PYTHON} is missing: run `cargo xtask setup`");
-        let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let folder = TempDir::new().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = Command::new(PYTHON)
@@ -42,21 +42,7 @@ impl Site {
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
         let line = tokio::time::timeout(Duration::from_mins(1), lines.next_line()).await.unwrap().unwrap();
         assert_eq!(line.as_deref(), Some("ready"));
-        let web = Web::new(WebOptions::default()).unwrap();
-        let options = drivers::Options {
-            interfaces: drivers::InterfaceChoice::default(),
-            enabled_hardware_types: vec!["redfish".to_owned()],
-            bmcs: drivers::Bmcs {
-                ipmi: bmc::IpmiPool::new(bmc::Options::default()),
-                redfish: bmc::redfish::RedfishPool::new(bmc::redfish::Options::default()),
-            },
-            images: ImageCache::open(images::Options::new(folder.path().join("images")), web).unwrap(),
-            images_url: "http://127.0.0.1/images".to_owned(),
-            ramdisk_configured: true,
-            log_dir: folder.path().join("logs"),
-            step_priorities: BTreeMap::new(),
-        };
-        let registry = drivers::registry(&options).unwrap();
+        let registry = rig::registry(folder.path(), drivers::RedfishOptions::default());
         Self { registry, port, _server: server, _folder: folder }
     }
 
@@ -69,16 +55,7 @@ impl Site {
     }
 
     fn node(&self, more: &Value) -> Node {
-        let mut info = json!({
-            "redfish_address": format!("http://127.0.0.1:{}", self.port),
-            "redfish_username": "admin", "redfish_password": "password",
-        });
-        for (key, value) in more.as_object().unwrap() {
-            info[key] = value.clone();
-        }
-        let mut node = Node::new("redfish", Timestamp::from_micros(0));
-        node.driver_info = JsonObject::parse(&info.to_string()).unwrap();
-        node
+        rig::node(self.port, more)
     }
 }
 
@@ -149,4 +126,17 @@ async fn failures_have_their_codes() {
     assert_eq!(floppy.unwrap_err().code(), ErrorCode::BmcRefused);
     let unreadable = site.power().validate(&site.node(&json!({"redfish_verify_ca": "/etc/passwd"})));
     assert_eq!(unreadable.unwrap_err().code(), ErrorCode::DriverInfo);
+}
+
+#[tokio::test]
+async fn the_clock_of_the_bmc_is_set_and_then_put_right() {
+    let site = Site::start().await;
+    let steps = &site.registry.steps[&(InterfaceKind::Management, "redfish")];
+    let node = site.node(&json!({}));
+    let mut set = PlannedStep::new("management", "set_bmc_clock", 0, Vec::new());
+    let args = json!({"target_datetime": "2001-02-03T04:05:06+00:00", "datetime_local_offset": "+00:00"});
+    set.args = JsonObject::parse(&args.to_string()).unwrap();
+    steps.run(&node, StepList::Clean, &set).await.unwrap();
+    let verify = PlannedStep::new("management", "verify_bmc_clock", 1, Vec::new());
+    steps.run(&node, StepList::Verify, &verify).await.unwrap();
 }

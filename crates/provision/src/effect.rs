@@ -66,6 +66,17 @@ pub struct StepWait {
     pub observed: Observed,
 }
 
+/// A part of a driver's step that has ended: one of several that the hardware takes one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StepPart {
+    /// Seconds to rest before what follows.
+    pub pause: u32,
+    /// Whether the step is to be run again, for its next part; otherwise it has ended.
+    pub again: bool,
+    /// What to remember of it.
+    pub observed: Observed,
+}
+
 /// How an effect ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -75,6 +86,8 @@ pub enum Outcome {
     Started,
     /// The driver's step goes on by itself.
     Waiting(Box<StepWait>),
+    /// A part of the driver's step is done.
+    Part(Box<StepPart>),
     /// Asked: it is still being worked on.
     Running,
     /// Asked: the agent has never heard of it, and has not started anew since.
@@ -97,6 +110,7 @@ impl Outcome {
             Self::Done(_) => "done".to_owned(),
             Self::Started => "started".to_owned(),
             Self::Waiting(_) => "goes on by itself".to_owned(),
+            Self::Part(_) => "a part is done".to_owned(),
             Self::Running => "running".to_owned(),
             Self::NotFound => "not found".to_owned(),
             Self::Unreachable(error) => format!("unreachable: {error}"),

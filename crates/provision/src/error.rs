@@ -37,6 +37,8 @@ codes! {
     DriverInfo = "E0105";
     /// An interface of the node was given something that it does not take.
     InterfaceArguments = "E0106";
+    /// The clock of the BMC is wrong and cannot be set.
+    BmcClock = "E0107";
     /// The image could not be fetched.
     ImageFetch = "E0201";
     /// The image is not what was declared: checksum, format or size.

@@ -30,7 +30,7 @@ pub use decide::{
     AGENT_KEYS, Decision, Entry, INSTANCE_KEYS, Input, Note, Plans, Policy, World, begin, decide,
     forget_agent, move_node, note_agent,
 };
-pub use effect::{Effect, Observed, Outcome, StepWait};
+pub use effect::{Effect, Observed, Outcome, StepPart, StepWait};
 pub use error::{ErrorCode, StepError};
 pub use event::{FsmEvent, Verb};
 pub use flow::FlowKind;

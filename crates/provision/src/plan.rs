@@ -73,6 +73,12 @@ pub(crate) fn automated(mut frame: Vec<PlannedStep>, offered: &[OfferedStep]) ->
     Plan { steps: frame, ramdisk, ..Plan::default() }
 }
 
+/// Verification: the frame, and whatever a driver offers with a priority.
+pub(crate) fn verification(mut frame: Vec<PlannedStep>, offered: &[OfferedStep]) -> Plan {
+    frame.extend(by_themselves(offered));
+    Plan::bare(frame)
+}
+
 /// Manual cleaning and servicing: the steps in the order that the caller gave, within the frame where they need it, or
 /// where the machine is `in_ramdisk` already and has to be taken out of it.
 pub(crate) fn in_order(

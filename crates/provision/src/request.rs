@@ -144,7 +144,7 @@ fn plan(kind: FlowKind, verb: Verb, node: &Node, wish: &Wish, world: World<'_>) 
         Plan { ramdisk, ..Plan::bare(steps) }
     };
     let mut plan = match kind {
-        FlowKind::Verify => Plan::bare(verify::steps()),
+        FlowKind::Verify => plan::verification(verify::frame(), &plans.offered(node, StepList::Verify)),
         FlowKind::Clean if verb == Verb::Clean => {
             let list = StepList::Clean;
             plan::in_order(plans.clean(node), &plans.offered(node, list), wish, list, false)?

@@ -59,6 +59,8 @@ pub enum StepList {
     Deploy,
     /// Servicing: the agent's `service.*` commands.
     Service,
+    /// Verification, before a node is managed: by drivers alone, no agent runs.
+    Verify,
 }
 
 /// One thing done, recorded before and after, or one wait.

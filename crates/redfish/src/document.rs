@@ -1,5 +1,6 @@
 //! From an answer's bytes to a JSON document, with bounds, and the lenient reading of its members.
 
+use crate::path::ResourcePath;
 use serde_json::Value;
 
 /// The longest body that is read, in bytes. The longest resources that matter here (a system with its OEM part) have
@@ -71,6 +72,11 @@ pub fn parse(body: &[u8]) -> Result<Value, DocumentError> {
             start: text.chars().take(40).collect(),
         }),
     }
+}
+
+/// Where an action of a resource is posted to.
+pub(crate) fn action_target(value: &Value, action: &str) -> Option<ResourcePath> {
+    ResourcePath::new(value.get("Actions")?.get(action)?.get("target")?.as_str()?).ok()
 }
 
 /// A text without control characters and surrounding space, cut to [`MAX_TEXT`]; nothing for an empty one.

@@ -14,6 +14,10 @@ pub struct ServiceRoot {
     pub systems: Option<ResourcePath>,
     /// Where sessions are created; nothing means that only basic authentication is offered.
     pub sessions: Option<ResourcePath>,
+    /// The collection of managers, which are the BMCs themselves.
+    pub managers: Option<ResourcePath>,
+    /// What updates firmware.
+    pub update_service: Option<ResourcePath>,
     /// Who made the service.
     pub vendor: Option<String>,
     /// What it is.
@@ -36,6 +40,8 @@ impl ServiceRoot {
         let oem = || value.get("Oem")?.as_object()?.keys().next().and_then(|key| crate::document::clean(key));
         Self {
             systems: link("Systems"),
+            managers: link("Managers"),
+            update_service: link("UpdateService"),
             sessions,
             vendor: text(value, "Vendor").or_else(oem),
             product: text(value, "Product"),

@@ -1,5 +1,7 @@
 //! The `SecureBoot` resource of a system.
 
+use crate::document::action_target;
+use crate::path::ResourcePath;
 use serde_json::{Value, json};
 
 /// What the resource says.
@@ -23,6 +25,35 @@ impl SecureBoot {
     }
 }
 
+/// What becomes of the keys that secure boot trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeysReset {
+    /// Those of the maker.
+    Default,
+    /// None: secure boot is then in set-up mode.
+    Clear,
+}
+
+impl KeysReset {
+    /// The name on the wire (schema `SecureBoot`, `ResetKeysType`).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "ResetAllKeysToDefault",
+            Self::Clear => "DeleteAllKeys",
+        }
+    }
+
+    /// The body of the action.
+    pub fn body(self) -> Value {
+        json!({"ResetKeysType": self.as_str()})
+    }
+}
+
+/// Where the keys are reset, if the resource has the action `#SecureBoot.ResetKeys`.
+pub fn reset_keys_target(value: &Value) -> Option<ResourcePath> {
+    action_target(value, "#SecureBoot.ResetKeys")
+}
+
 /// The body that switches it.
 pub fn secure_boot_change(on: bool) -> Value {
     json!({"SecureBootEnable": on})
@@ -40,5 +71,15 @@ mod tests {
             SecureBoot { enabled: Some(true), current: Some(false) }
         );
         assert_eq!(SecureBoot::from_value(&json!({})), SecureBoot { enabled: None, current: None });
+        assert_eq!(reset_keys_target(&resource), None);
+    }
+
+    #[test]
+    fn the_action_on_keys_is_found() {
+        let target = "/redfish/v1/Systems/1/SecureBoot/Actions/SecureBoot.ResetKeys";
+        let resource = json!({"Actions": {"#SecureBoot.ResetKeys": {"target": target}}});
+        assert_eq!(reset_keys_target(&resource).unwrap().as_str(), target);
+        assert_eq!(KeysReset::Clear.body(), json!({"ResetKeysType": "DeleteAllKeys"}));
+        assert_eq!(KeysReset::Default.body(), json!({"ResetKeysType": "ResetAllKeysToDefault"}));
     }
 }

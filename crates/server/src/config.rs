@@ -6,6 +6,7 @@ mod identity;
 mod inspection;
 mod messaging;
 mod power;
+mod redfish;
 mod reference;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub use cleaning::StepSource;
 pub use identity::{Keystone, Policy};
 pub use inspection::Inspection;
 pub use messaging::Messaging;
+pub use redfish::Redfish;
 pub use reference::{FIELDS, Field, reference_page, sample};
 
 /// The service's configuration.
@@ -42,6 +44,8 @@ pub struct Config {
     pub policy: Policy,
     /// The conductor.
     pub conductor: Conductor,
+    /// How BMCs with Redfish are dealt with.
+    pub redfish: Redfish,
     /// Network boot; none of it runs when the section is missing.
     pub netboot: Option<netboot::Options>,
     /// What is booted and written.
@@ -65,6 +69,7 @@ impl Default for Config {
             keystone: Keystone::default(),
             policy: Policy::default(),
             conductor: Conductor::default(),
+            redfish: Redfish::default(),
             netboot: None,
             deploy: Deploy::default(),
             events: Events::default(),
@@ -184,6 +189,8 @@ pub struct Conductor {
     pub automated_cleaning_runbook_validate_traits: bool,
     /// Priorities in automated cleaning that replace those of drivers and agents, by `interface.step`; 0 switches a step off.
     pub clean_step_priorities: BTreeMap<String, i64>,
+    /// Priorities of steps of a verification that replace those of drivers, by `interface.step`; 0 switches a step off.
+    pub verify_step_priorities: BTreeMap<String, i64>,
     /// Seconds from power on to the agent's first call.
     pub callback_timeout: u64,
     /// Seconds from power on to the agent's first call, for one boot: past it the machine is booted again.
@@ -245,6 +252,7 @@ impl Default for Conductor {
             automated_cleaning_runbook_from_node: false,
             automated_cleaning_runbook_validate_traits: true,
             clean_step_priorities: BTreeMap::new(),
+            verify_step_priorities: BTreeMap::new(),
             callback_timeout: 1800,
             boot_timeout: 840,
             token_timeout: 240,
@@ -465,7 +473,7 @@ impl Config {
                 "[conductor] callback_timeout, boot_timeout, token_timeout, inspect_timeout, fast_track_timeout, agent_silence and heartbeat_timeout are 10 to 86400 seconds.",
             );
         }
-        if let Err(problem) = self.conductor.check_problems() {
+        if let Err(problem) = self.conductor.check_problems().and_then(|()| self.redfish.check()) {
             return wrong(problem);
         }
         if let Err(problem) = self.conductor.check_membership() {

@@ -62,6 +62,7 @@ async fn start(db: &Db, folder: &std::path::Path) -> (Conductor, bmc::IpmiPool) 
             ipmi: ipmi.clone(),
             redfish: bmc::redfish::RedfishPool::new(bmc::redfish::Options::default()),
         },
+        redfish: drivers::RedfishOptions::default(),
         images: images::ImageCache::open(images::Options::new(folder.join("images")), web).unwrap(),
         images_url: String::new(),
         ramdisk_configured: false,

@@ -242,7 +242,7 @@ impl Turn<'_> {
         self.change(&resource, &bodies).await.map(drop)
     }
 
-    async fn secure_boot(&mut self) -> Result<Read, Error> {
+    pub(super) async fn secure_boot(&mut self) -> Result<Read, Error> {
         let (_, system) = self.system().await?;
         match &system.secure_boot {
             Some(path) => self.read(path).await,
@@ -252,7 +252,7 @@ impl Turn<'_> {
 
     /// Changes a resource by the first of `bodies` that the BMC takes, under the first condition it takes, and waits for
     /// the task if it makes one. Returns which body it was.
-    async fn change(&mut self, resource: &Read, bodies: &[Value]) -> Result<usize, Error> {
+    pub(super) async fn change(&mut self, resource: &Read, bodies: &[Value]) -> Result<usize, Error> {
         let mut last = None;
         for (index, body) in bodies.iter().enumerate() {
             for condition in if_match(resource.etag.as_deref()) {
@@ -274,7 +274,7 @@ impl Turn<'_> {
     }
 
     /// Waits for the task of an answer 202; the deadline is that of the call.
-    async fn finish(&mut self, answer: Answer) -> Result<(), Error> {
+    pub(super) async fn finish(&mut self, answer: Answer) -> Result<(), Error> {
         if answer.status != 202 {
             return Ok(());
         }
@@ -306,7 +306,7 @@ impl Turn<'_> {
         }
     }
 
-    async fn poll(&mut self, path: &ResourcePath) -> Result<Task, Error> {
+    pub(super) async fn poll(&mut self, path: &ResourcePath) -> Result<Task, Error> {
         let answer = self.exchange(Request::get(path)).await?;
         Ok(Task::from_value(answer.status, &answer.value))
     }

@@ -7,7 +7,7 @@ use crate::client::PowerState;
 use crate::error::Retry;
 use core::fmt;
 use core::time::Duration;
-use redfish::{BootMode, BootTarget, DocumentError, Fault, Meaning, Members, ResetType};
+use redfish::{BootMode, BootTarget, DocumentError, Fault, KeysReset, Meaning, Members, ResetType};
 use std::sync::Arc;
 
 /// What was tried.
@@ -29,6 +29,16 @@ pub enum Operation {
     GetSecureBoot,
     /// Switching secure boot.
     SetSecureBoot(bool),
+    /// Resetting or removing secure boot's keys.
+    ResetKeys(KeysReset),
+    /// Reading the BMC's clock.
+    GetClock,
+    /// Setting it.
+    SetClock,
+    /// Having firmware fetched and applied.
+    Update,
+    /// Asking about a task.
+    AskTask,
 }
 
 impl fmt::Display for Operation {
@@ -42,6 +52,12 @@ impl fmt::Display for Operation {
             Self::SetBoot(target) => write!(f, "set the boot device to {target}"),
             Self::SetBootMode(mode) => write!(f, "set the boot mode to {mode}"),
             Self::GetSecureBoot => f.write_str("read the secure boot setting"),
+            Self::ResetKeys(KeysReset::Default) => f.write_str("reset the keys of secure boot"),
+            Self::ResetKeys(KeysReset::Clear) => f.write_str("remove the keys of secure boot"),
+            Self::GetClock => f.write_str("read its clock"),
+            Self::SetClock => f.write_str("set its clock"),
+            Self::Update => f.write_str("update firmware"),
+            Self::AskTask => f.write_str("tell of a task"),
             Self::SetSecureBoot(on) => write!(f, "switch secure boot {}", if *on { "on" } else { "off" }),
         }
     }

@@ -45,6 +45,14 @@ pub struct Knobs {
     pub reset_answer: Option<(u16, Value)>,
     /// Names of systems.
     pub systems: Vec<&'static str>,
+    /// Members to lay over the service root.
+    pub root: Value,
+    /// Resources beside the system, by path; changes of them are taken, and shown unless they are `stubborn`.
+    pub more: std::collections::BTreeMap<&'static str, Value>,
+    /// Changes of those resources are taken, and nothing happens.
+    pub stubborn: bool,
+    /// What actions answer, by path: the status, and where their task is.
+    pub actions: std::collections::BTreeMap<&'static str, (u16, Option<&'static str>)>,
 }
 
 /// What happened.
@@ -61,6 +69,9 @@ pub struct Seen {
     pub logouts: u32,
     pub in_flight: u32,
     pub most_in_flight: u32,
+    /// What was sent to other resources than the system, and to actions.
+    pub bodies: Vec<(String, Value)>,
+    pub changed: std::collections::BTreeMap<String, Value>,
 }
 
 #[derive(Clone)]
@@ -182,6 +193,9 @@ fn route(
             if knobs.sessions {
                 root["Links"] = json!({"Sessions": link("/redfish/v1/SessionService/Sessions")});
             }
+            for (key, value) in knobs.root.as_object().into_iter().flatten() {
+                root[key] = value.clone();
+            }
             return reply(200, &root);
         }
         ("POST", "/redfish/v1/SessionService/Sessions") => return log_in(knobs, seen, body),
@@ -192,6 +206,9 @@ fn route(
             401,
             &json!({"error": {"@Message.ExtendedInfo": [{"MessageId": "Base.1.0.NoValidSession"}]}}),
         );
+    }
+    if let Some(response) = beside(knobs, seen, what, body) {
+        return response;
     }
     match (name, path) {
         ("GET", "/redfish/v1/Systems") => {
@@ -219,6 +236,35 @@ fn route(
             }
         }
         _ => reply(404, &json!({"error": {"message": "No such resource."}})),
+    }
+}
+
+/// Resources and actions that a test lays beside the system.
+fn beside(knobs: &Knobs, seen: &mut Seen, what: (&Method, &str), body: &Value) -> Option<Response> {
+    let (method, path) = what;
+    match method.as_str() {
+        "GET" => {
+            let resource = seen.changed.get(path).or_else(|| knobs.more.get(path))?;
+            Some(reply(200, resource))
+        }
+        "PATCH" => {
+            let mut resource = seen.changed.get(path).or_else(|| knobs.more.get(path))?.clone();
+            seen.bodies.push((path.to_owned(), body.clone()));
+            for (key, value) in body.as_object().into_iter().flatten().filter(|_| !knobs.stubborn) {
+                resource[key] = value.clone();
+            }
+            seen.changed.insert(path.to_owned(), resource);
+            Some(StatusCode::NO_CONTENT.into_response())
+        }
+        _ => {
+            let (status, task) = knobs.actions.get(path)?;
+            seen.bodies.push((path.to_owned(), body.clone()));
+            let response = reply(*status, &json!({}));
+            Some(match task {
+                Some(task) => with(response, "location", task),
+                None => response,
+            })
+        }
     }
 }
 

@@ -72,6 +72,8 @@ pub(crate) struct Knobs {
     /// The conductor's thread stands still in the action of this number.
     pub(crate) freeze: Option<(usize, Arc<Freeze>)>,
     pub(crate) power_error: Option<ErrorCode>,
+    /// A step of the verification fails with this.
+    pub(crate) clock_error: Option<ErrorCode>,
     pub(crate) panic_in_power: bool,
     pub(crate) silent_agent: bool,
     pub(crate) invalid_image: bool,
@@ -111,6 +113,7 @@ impl Default for Knobs {
             lease: (Duration::from_secs(10), Duration::from_mins(1)),
             freeze: None,
             power_error: None,
+            clock_error: None,
             panic_in_power: false,
             silent_agent: false,
             invalid_image: false,
@@ -356,12 +359,19 @@ impl Steps for Hardware {
                 };
                 [OfferedStep { arguments: WORD, ..row("note") }, row("slow")]
             })
+            .chain(self.knobs.clock_error.map(|_| OfferedStep {
+                priority: 1,
+                ..OfferedStep::new(StepList::Verify, InterfaceKind::Vendor, "verify_clock")
+            }))
             .collect()
     }
 
     fn run<'a>(&'a self, node: &'a Node, _: StepList, step: &'a PlannedStep) -> Answer<'a, StepReply> {
         Box::pin(async move {
             self.act().await;
+            if let Some(code) = self.knobs.clock_error.filter(|_| step.step == "verify_clock") {
+                return Err(DriverError::new(code, Retry::NeedsOperator, "the clock is wrong."));
+            }
             if step.step == "note" {
                 let word = step.args.get_str("word").unwrap_or_default();
                 self.lock().notes.push((node.uuid, word));

@@ -95,7 +95,7 @@ impl DirectDeploy {
     ) -> Result<AgentReply, DriverError> {
         let started = client.started_at().await.ok();
         let reply = client
-            .get_steps(kind(list), &agent_node(node), &json!([]))
+            .get_steps(kind(list)?, &agent_node(node), &json!([]))
             .await
             .map_err(|error| command_failed(&error))?;
         let steps = reply
@@ -124,7 +124,7 @@ impl DirectDeploy {
     fn priority(&self, list: StepList, step: &WireStep) -> i64 {
         let chosen = match list {
             StepList::Clean => self.step_priorities.get(&format!("{}.{}", step.interface, step.step)),
-            StepList::Deploy | StepList::Service => None,
+            StepList::Deploy | StepList::Service | StepList::Verify => None,
         };
         chosen.copied().unwrap_or(step.priority)
     }
@@ -154,9 +154,9 @@ impl DirectDeploy {
             .get("hardware_manager_version")
             .and_then(|value| serde_json::from_value(value).ok());
         let result =
-            client.execute_step(kind(list), &wire, &agent_node(node), &json!([]), versions.as_ref()).await;
+            client.execute_step(kind(list)?, &wire, &agent_node(node), &json!([]), versions.as_ref()).await;
         match result {
-            Ok(result) => judge(kind(list), step, &result),
+            Ok(result) => judge(kind(list)?, step, &result),
             Err(AgentError::InProgress { .. }) => Ok(AgentReply::Running),
             Err(error) => Err(command_failed(&error)),
         }
@@ -269,11 +269,15 @@ fn unusable_drive(error: &dyn std::error::Error) -> DriverError {
         .hint("Give a URL, base64 of a gzip ISO 9660 image, or an object with meta_data, user_data and network_data.")
 }
 
-fn kind(list: StepList) -> StepKind {
+fn kind(list: StepList) -> Result<StepKind, DriverError> {
     match list {
-        StepList::Clean => StepKind::Clean,
-        StepList::Deploy => StepKind::Deploy,
-        StepList::Service => StepKind::Service,
+        StepList::Clean => Ok(StepKind::Clean),
+        StepList::Deploy => Ok(StepKind::Deploy),
+        StepList::Service => Ok(StepKind::Service),
+        StepList::Verify => {
+            let text = "no agent takes part in a verification.";
+            Err(DriverError::new(ErrorCode::Internal, Retry::Permanent, text))
+        }
     }
 }
 
@@ -375,9 +379,9 @@ async fn ask(
         Ok(commands) => commands,
         Err(error) => return Ok(unreachable(&error)),
     };
-    let name = format!("execute_{}_step", kind(list).as_str());
+    let name = format!("execute_{}_step", kind(list)?.as_str());
     match commands.iter().rev().find(|command| command.command_name == name) {
-        Some(command) => judge(kind(list), step, command),
+        Some(command) => judge(kind(list)?, step, command),
         None => Ok(AgentReply::NotFound),
     }
 }

@@ -1,6 +1,7 @@
 //! Management by Redfish.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use driver::{Answer, DriverError, Management, Retry};
 use model::{BootDevice, BootMode, Node, PowerState};
@@ -14,13 +15,35 @@ use crate::redfish_access::{RedfishAccess, failed, parse};
 /// Management by the `ComputerSystem` resource.
 #[derive(Debug)]
 pub struct RedfishManagement {
-    access: Arc<RedfishAccess>,
+    pub(super) access: Arc<RedfishAccess>,
+    pub(super) options: RedfishOptions,
+}
+
+/// What the site says about BMCs with Redfish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedfishOptions {
+    /// Whether the BMC's clock is looked at, and set if wrong, before a node is managed.
+    pub enable_verify_bmc_clock: bool,
+    /// Between two looks at an update of firmware; at least a second.
+    pub firmware_update_status_interval: Duration,
+    /// After which an update of one firmware is given up.
+    pub firmware_update_overall_timeout: Duration,
+}
+
+impl Default for RedfishOptions {
+    fn default() -> Self {
+        Self {
+            enable_verify_bmc_clock: false,
+            firmware_update_status_interval: Duration::from_mins(1),
+            firmware_update_overall_timeout: Duration::from_hours(2),
+        }
+    }
 }
 
 impl RedfishManagement {
     /// Over the shared access to BMCs.
-    pub fn new(access: Arc<RedfishAccess>) -> Self {
-        Self { access }
+    pub fn new(access: Arc<RedfishAccess>, options: RedfishOptions) -> Self {
+        Self { access, options }
     }
 }
 

@@ -6,7 +6,7 @@ use model::{BootIntent, FlowId};
 
 use super::{LONGEST_AGENT_STEP, Turn};
 use crate::decide::{Entry, merge};
-use crate::effect::{Observed, Outcome, StepWait};
+use crate::effect::{Observed, Outcome, StepPart, StepWait};
 use crate::error::{ErrorCode, StepError};
 use crate::plan::{agent_steps, boot_ramdisk_again, reboot_if_requested};
 use crate::record::{OpenEffect, Phase};
@@ -29,6 +29,7 @@ impl Turn<'_> {
                 self.note("step", true, error.to_string());
                 self.next_after_tolerated();
             }
+            Outcome::Part(part) => self.step_part(&open, &part),
             Outcome::Waiting(wait) => self.step_waits(&open, &wait),
             Outcome::Running | Outcome::Unreachable(_) if matches!(open.action, Action::AwaitStep { .. }) => {
                 self.step_goes_on(&open);
@@ -145,6 +146,22 @@ impl Turn<'_> {
             step.actions.splice(next..next, then);
         }
         self.next_after_tolerated();
+    }
+
+    /// A part of a driver's step has ended: after a rest its next part is begun, as an action of its own.
+    fn step_part(&mut self, open: &OpenEffect, part: &StepPart) {
+        self.observe(&part.observed);
+        let Some(flow) = &mut self.flow else { return };
+        let (index, next) = (flow.step, flow.action + 1);
+        if let Some(step) = flow.steps.get_mut(index) {
+            let run = step.actions.iter().find(|action| matches!(action, Action::RunStep { .. })).cloned();
+            let pause = (part.pause > 0).then_some(Action::Pause { seconds: part.pause });
+            step.actions.splice(next..next, pause.into_iter().chain(run.filter(|_| part.again)));
+        }
+        match open.action {
+            Action::AwaitStep { .. } => self.resume(),
+            _ => self.next_after_tolerated(),
+        }
     }
 
     /// Asked, and not at its end: asked again later, or given up.

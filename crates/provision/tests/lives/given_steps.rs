@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{BootIntent, Fault, PowerState, ProvisionState as S};
-use provision::{Input, Verb, WaitFor, Wish, perform};
+use provision::{Input, PlannedStep, Verb, WaitFor, Wish, perform};
 
 use crate::life::{Crash, Life, called, step, wish};
 
@@ -39,6 +39,36 @@ fn until(life: &mut Life, state: S) {
         }
     }
     panic!("never {state} but {}", life.node.provision_state);
+}
+
+#[test]
+fn a_step_of_several_parts_begins_each_once_whatever_dies() {
+    let updated = |crash| {
+        let mut life = active();
+        (life.crash, life.effects) = (crash, 0);
+        life.ask_with(Verb::Service, &wish(&["firmware.update"]));
+        assert_eq!(life.node.provision_state, S::Active, "{crash:?}: {:?}", life.node.last_error);
+        assert_eq!(life.machine.updates, 2, "{crash:?}");
+        assert!(life.node.driver_internal_info.get("second_part").is_none());
+        life
+    };
+    let life = updated(Crash::Never);
+    assert!(
+        life.records
+            .iter()
+            .any(|flow| { flow.wait.as_ref().is_some_and(|wait| wait.event == WaitFor::Pause) })
+    );
+    for number in 0..life.effects {
+        updated(Crash::Before(number));
+        updated(Crash::After(number));
+    }
+}
+
+#[test]
+fn a_verification_runs_what_drivers_offer_between_its_two_readings() {
+    let life = manageable();
+    let steps: Vec<String> = life.records[0].steps.iter().map(PlannedStep::label).collect();
+    assert_eq!(steps, ["conductor.read_power", "management.verify_clock", "conductor.read_bmc"]);
 }
 
 #[test]

@@ -286,6 +286,13 @@ pub const FIELDS: &[Field] = &[
         r#"{ "vendor.log_passthrough" = 0 }"#,
         "Priorities in automated cleaning that replace those of drivers and agents, by `interface.step`; 0 switches a step off.",
     ),
+    field(
+        "conductor",
+        "verify_step_priorities",
+        "{}",
+        r#"{ "management.verify_bmc_clock" = 0 }"#,
+        "Priorities of the steps that drivers run before a node is managed, by `interface.step`; 0 switches a step off.",
+    ),
     field("conductor", "callback_timeout", "1800", "", "Seconds from power on to the agent's first call."),
     field(
         "conductor",
@@ -414,6 +421,27 @@ pub const FIELDS: &[Field] = &[
         "1209600",
         "",
         "Seconds without a sign of life after which another conductor is forgotten, unless it still holds nodes.",
+    ),
+    field(
+        "redfish",
+        "enable_verify_bmc_clock",
+        "false",
+        "",
+        "Look at the BMC's clock before a node is managed, and set it where it is wrong by more than a second. A clock that stays wrong leaves the node in `enroll`.",
+    ),
+    field(
+        "redfish",
+        "firmware_update_status_interval",
+        "60",
+        "",
+        "Seconds between two looks at an update of firmware.",
+    ),
+    field(
+        "redfish",
+        "firmware_update_overall_timeout",
+        "7200",
+        "",
+        "Seconds after which an update of one firmware is given up.",
     ),
     field(
         "netboot",

@@ -69,6 +69,7 @@ impl Site {
                 ipmi: bmc::IpmiPool::new(bmc::Options::default()),
                 redfish: bmc::redfish::RedfishPool::new(bmc::redfish::Options::default()),
             },
+            redfish: drivers::RedfishOptions::default(),
             images: images::ImageCache::open(images::Options::new(dir.path().join("images")), web).unwrap(),
             images_url: "http://127.0.0.1/images".to_owned(),
             ramdisk_configured: false,
