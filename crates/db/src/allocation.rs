@@ -6,6 +6,7 @@
 use model::{Allocation, AllocationState, AllocationUuid, Node, NodeUuid};
 
 use crate::filter::Conditions;
+use crate::node::columns::parse_traits;
 use crate::node::write;
 use crate::paging::{Paging, Sorted};
 use crate::record::{self, Record as _, record};
@@ -235,11 +236,6 @@ pub(crate) fn forget_of(session: &mut dyn Session, node: &Node) -> Result<(), Db
 /// The nodes that are free and of the class that `wanted` asks for, lent to its owner, and among its candidates.
 pub(crate) fn candidates(session: &mut dyn Session, wanted: &Allocation) -> Result<Vec<Candidate>, DbError> {
     let mut conditions = Conditions::default();
-    let traits: Vec<String> = wanted.traits.iter().map(|name| name.as_str().to_owned()).collect();
-    // Each trait counts once, however often it is asked for.
-    let distinct: std::collections::BTreeSet<&String> = traits.iter().collect();
-    let count = i64::try_from(distinct.len()).unwrap_or(i64::MAX);
-    let membership = conditions.membership("t.trait", &traits)?;
     conditions.and("instance_uuid IS NULL AND power_state IS NOT NULL AND maintenance = 0");
     conditions.equals("provision_state", Some(&model::ProvisionState::Available));
     conditions.equals("resource_class", wanted.resource_class.as_ref());
@@ -248,11 +244,11 @@ pub(crate) fn candidates(session: &mut dyn Session, wanted: &Allocation) -> Resu
     if let Some(owner) = &wanted.owner {
         conditions.within(&Scope::project(owner), own);
     }
-    let (statement, params) = conditions.whole(&format!(
-        "SELECT uuid, name, (SELECT COUNT(*) FROM node_traits t WHERE t.node_id = nodes.id AND {membership}) FROM nodes"
-    ));
+    let (statement, params) = conditions.whole("SELECT uuid, name, traits FROM nodes");
     all(session, &statement, &params, |row| {
-        let has_traits = row.take::<i64>(2)? == count;
+        let traits =
+            row.take::<Option<String>>(2)?.map_or_else(|| Ok(Vec::new()), |names| parse_traits(&names))?;
+        let has_traits = wanted.traits.iter().all(|wanted| traits.contains(wanted));
         Ok(Candidate { node: row.take(0)?, name: row.take(1)?, has_traits })
     })
 }

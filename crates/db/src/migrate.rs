@@ -37,6 +37,7 @@ migrations! {
     7 "0007_conductor_epochs"
     8 "0008_power_failures"
     9 "0009_messages"
+    10 "0010_traits_of_nodes"
 }
 
 /// Where applied migrations are noted. The same text for both engines.

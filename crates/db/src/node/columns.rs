@@ -28,6 +28,7 @@ macro_rules! node_columns {
             Column { name: "lease_holder", param: |node| lease(node, |lease| text(&lease.holder)) },
             Column { name: "lease_expires_at", param: |node| lease(node, |lease| lease.expires_at.param()) },
             Column { name: "lease_reason", param: |node| lease(node, |lease| text(&lease.reason)) },
+            Column { name: "traits", param: |node| traits(&node.traits) },
         ];
 
         /// The column of an interface.
@@ -76,14 +77,10 @@ node_columns! {
         Storage = "storage_interface" Vendor = "vendor_interface";
 }
 
-/// `SELECT … FROM nodes`, traits in the same statement.
+/// `SELECT … FROM nodes`.
 pub(crate) fn selection() -> String {
     let columns = COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
-    format!(
-        "SELECT id, revision, created_at, updated_at, {columns}, \
-         (SELECT string_agg(t.trait, ',') FROM node_traits t WHERE t.node_id = nodes.id) AS traits \
-         FROM nodes"
-    )
+    format!("SELECT id, revision, created_at, updated_at, {columns} FROM nodes")
 }
 
 fn interface(node: &Node, kind: InterfaceKind) -> Param<'_> {
@@ -106,11 +103,17 @@ fn decode_lease(cells: &mut Cells<'_>) -> Result<Option<Lease>, DbError> {
     })
 }
 
+fn traits(traits: &[Trait]) -> Param<'_> {
+    let names = || traits.iter().map(Trait::as_str).collect::<Vec<_>>();
+    if traits.is_empty() { Param::Null } else { Param::Text(names().join(",").into()) }
+}
+
 fn decode_traits(cells: &mut Cells<'_>) -> Result<Vec<Trait>, DbError> {
-    let Some(names) = cells.text()? else { return Ok(Vec::new()) };
+    cells.text()?.map_or_else(|| Ok(Vec::new()), parse_traits)
+}
+
+/// Reads the column `traits`.
+pub(crate) fn parse_traits(names: &str) -> Result<Vec<Trait>, DbError> {
     let parse = |name| Trait::from_str(name).map_err(|_| DbError::Malformed { column: "traits".to_owned() });
-    let mut traits = names.split(',').map(parse).collect::<Result<Vec<_>, _>>()?;
-    // A few names are put in order faster here than by the store, which would sort for each node.
-    traits.sort_unstable();
-    Ok(traits)
+    names.split(',').map(parse).collect()
 }

@@ -1,15 +1,13 @@
 //! Writing nodes: insertion, compare-and-swap on the revision, deletion.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use model::{Node, NodeUuid, Timestamp, Trait};
 
 use super::columns::COLUMNS;
-use crate::filter::Conditions;
 use crate::session::{Param, Session, first};
-use crate::statement::{insert_rows, placeholders, statements};
-use crate::stored::{Stored as _, text};
+use crate::statement::{placeholders, statements};
+use crate::stored::Stored as _;
 use crate::told::{Done, tell, tell_node};
 use crate::{DbError, allocation};
 
@@ -29,13 +27,13 @@ statements! {
 pub(crate) fn create(session: &mut dyn Session, mut node: Node) -> Result<Node, DbError> {
     node.revision = 1;
     node.updated_at = None;
+    put_in_order(&mut node.traits);
     let mut params = vec![node.revision.param(), node.created_at.param()];
     params.extend(COLUMNS.iter().map(|column| (column.param)(&node)));
     let id = first(session, &INSERT, &params, |row| row.take(0))
         .map_err(|error| error.with_value(|field| taken(&node, field)))?
         .ok_or(DbError::Closed)?;
     node.id = id;
-    node.traits = change_traits(session, id, &BTreeSet::new(), &node.traits)?;
     tell(session, Done::Created, &node);
     Ok(node)
 }
@@ -50,6 +48,7 @@ pub(crate) fn update(session: &mut dyn Session, before: &Node, mut after: Node) 
     after.created_at = before.created_at;
     after.revision = before.revision + 1;
     after.updated_at = Some(Timestamp::now());
+    put_in_order(&mut after.traits);
     let mut statement = String::from("UPDATE nodes SET revision = ?1, updated_at = ?2");
     let mut params = vec![after.revision.param(), after.updated_at.param()];
     for column in COLUMNS {
@@ -71,8 +70,6 @@ pub(crate) fn update(session: &mut dyn Session, before: &Node, mut after: Node) 
     }
     drop(params);
     allocation::follow(session, before, &after)?;
-    let had: BTreeSet<&Trait> = before.traits.iter().collect();
-    after.traits = change_traits(session, before.id, &had, &after.traits)?;
     tell_node(session, before, &after);
     Ok(after)
 }
@@ -94,25 +91,10 @@ fn lost(session: &mut dyn Session, uuid: NodeUuid) -> Result<DbError, DbError> {
     Ok(if there { DbError::Conflict { what, key } } else { DbError::NotFound { what, key } })
 }
 
-/// Makes the stored traits `wanted`; returns them in order, each once.
-fn change_traits(
-    session: &mut dyn Session,
-    id: i64,
-    had: &BTreeSet<&Trait>,
-    wanted: &[Trait],
-) -> Result<Vec<Trait>, DbError> {
-    let wanted: BTreeSet<&Trait> = wanted.iter().collect();
-    let gone: Vec<String> = had.difference(&wanted).map(ToString::to_string).collect();
-    if !gone.is_empty() {
-        let mut conditions = Conditions::default();
-        conditions.equals("node_id", Some(&id));
-        conditions.one_of("trait", Some(&gone))?;
-        let (statement, params) = conditions.whole("DELETE FROM node_traits");
-        session.execute((&statement).into(), &params)?;
-    }
-    let new = wanted.difference(had).map(|new| vec![Param::Int(id), text(new.as_str())]);
-    insert_rows(session, "node_traits", &["node_id", "trait"], new)?;
-    Ok(wanted.into_iter().cloned().collect())
+/// Traits have an order, and each is there once.
+fn put_in_order(traits: &mut Vec<Trait>) {
+    traits.sort_unstable();
+    traits.dedup();
 }
 
 fn taken(node: &Node, field: &str) -> String {

@@ -56,13 +56,16 @@ async fn a_file_of_version_1_is_brought_up_to_date_with_its_rows() {
     old.execute_batch(
         "INSERT INTO nodes (revision, uuid, name, driver, provision_state, maintenance, lease_epoch, console_enabled,
             conductor_group, protected, retired, disable_power_off, boot_intent, created_at)
-         VALUES (3, 'c2b0d3a4-4c0e-4f0e-9f3c-0e6a0a6f2c11', 'old', 'ipmi', 'active', 0, 0, 0, '', 0, 0, 0, 'disk', 5)",
+         VALUES (3, 'c2b0d3a4-4c0e-4f0e-9f3c-0e6a0a6f2c11', 'old', 'ipmi', 'active', 0, 0, 0, '', 0, 0, 0, 'disk', 5);
+         INSERT INTO node_traits VALUES (1, 'HW_CPU_X86_VMX'), (1, 'CUSTOM_GPU')",
     )
     .unwrap();
     drop(old);
     let db = open(&path).await.unwrap();
     let node = db.get_node(&NodeKey::Name("old".to_owned()), &Scope::All).await.unwrap().unwrap();
     assert_eq!((node.revision, node.driver_info.as_str()), (3, "{}"));
+    let traits: Vec<_> = node.traits.iter().map(model::Trait::as_str).collect();
+    assert_eq!(traits, ["CUSTOM_GPU", "HW_CPU_X86_VMX"]);
     db.close().await;
     assert_all_applied(&path);
 }
