@@ -53,17 +53,18 @@ impl AgentClient {
         }
     }
 
-    /// The steps that the agent offers. `node` and `ports` are the records, secrets masked.
+    /// The steps that the agent offers, and the identifier of the command that told them. `node` and `ports` are the
+    /// records, secrets masked.
     pub async fn get_steps(
         &self,
         kind: StepKind,
         node: &Value,
         ports: &Value,
-    ) -> Result<StepsReply, AgentError> {
+    ) -> Result<(StepsReply, String), AgentError> {
         let params = object(serde_json::json!({ "node": node, "ports": ports }));
         let result = succeeded(self.command(&kind.get_command(), params, true).await?)?;
         let bad = |source| AgentError::BadReply { command: kind.get_command(), source };
-        StepsReply::from_value(kind, &result.command_result).map_err(bad)
+        Ok((StepsReply::from_value(kind, &result.command_result).map_err(bad)?, result.id))
     }
 
     /// Starts a step. It runs on; heartbeats and [`AgentClient::commands`] tell of its end. `versions` are those that came
@@ -148,8 +149,13 @@ impl AgentClient {
 
     /// Lets the rescuer in by this password.
     pub async fn finalize_rescue(&self, request: &FinalizeRescue) -> Result<(), AgentError> {
-        let started = self.begun("rescue.finalize_rescue", object(request)).await?;
-        succeeded(self.wait_for(started, RESCUE_LIMIT).await?).map(drop)
+        let begun = self.begun("rescue.finalize_rescue", object(request)).await?;
+        self.end_of_rescue(begun).await
+    }
+
+    /// Waits for the end of a `finalize_rescue` that was begun before.
+    pub async fn end_of_rescue(&self, begun: CommandResult) -> Result<(), AgentError> {
+        succeeded(self.wait_for(begun, RESCUE_LIMIT).await?).map(drop)
     }
 
     /// Has the agent cut itself off from the network, soon.

@@ -1,7 +1,7 @@
 //! What can go wrong between a conductor and an agent.
 
 use agent_api::CommandError;
-use std::time::Duration;
+use std::{error::Error as _, io, time::Duration};
 
 /// Why an agent cannot be verified at all.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +123,25 @@ impl AgentError {
                 | Self::InProgress { .. }
                 | Self::StillRunning { .. }
         )
+    }
+
+    /// Whether a machine answers that nobody listens there: it is up, and its agent takes no commands any more.
+    pub fn is_refused_connection(&self) -> bool {
+        let Self::Unreachable { source, .. } = self else { return false };
+        let mut next = source.source();
+        while let Some(cause) = next {
+            let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+            if kind == Some(io::ErrorKind::ConnectionRefused) {
+                return true;
+            }
+            next = cause.source();
+        }
+        false
+    }
+
+    /// Whether no one knows if the agent got what it was sent.
+    pub fn is_uncertain(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::Broken(_))
     }
 
     /// Whether the agent, being older or newer, does not know the command or its arguments.

@@ -71,7 +71,7 @@ async fn steps_are_asked_for_as_the_protocol_says() {
         (200, result("get_clean_steps", "SUCCEEDED", &steps, &Value::Null))
     })
     .await;
-    let reply = agent.get_steps(StepKind::Clean, &json!({"uuid": "n"}), &json!([])).await.unwrap();
+    let (reply, _) = agent.get_steps(StepKind::Clean, &json!({"uuid": "n"}), &json!([])).await.unwrap();
     assert_eq!(reply.steps["m"][0].priority, 3);
     let line = seen.lock().unwrap()[0].clone();
     assert_eq!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use boot_trace::{BootEventKind, Told};
 use db::DbError;
-use driver::{AgentCall, AgentReply, DriverError, Drivers, PowerChange, Retry, StepReply};
+use driver::{AgentCall, AgentReply, DriverError, Drivers, KnownAgent, PowerChange, Retry, StepReply};
 use model::{InterfaceKind, Node, PowerState, Timestamp};
 use provision::{Action, Effect, ErrorCode, Observed, Outcome, StepError, StepList};
 
@@ -199,6 +199,7 @@ async fn ask_agent(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Out
         (Action::FetchAgentSteps(list), _) => AgentCall::Steps(list),
         (Action::RunAgentStep(list), Some(step)) if effect.poll => AgentCall::Ask(list, step),
         (Action::RunAgentStep(list), Some(step)) => AgentCall::Run(list, step),
+        (Action::FinalizeRescue, _) if effect.poll => AgentCall::AskRescue,
         (Action::FinalizeRescue, _) => AgentCall::FinalizeRescue,
         (Action::InstallBootloader, _) => AgentCall::InstallBootloader,
         (Action::AgentSync, _) => AgentCall::Sync,
@@ -211,7 +212,11 @@ async fn ask_agent(drivers: &Drivers, node: &Node, effect: Effect) -> Result<Out
         }
     };
     let runs = matches!(call, AgentCall::Run(..));
-    let reply = drivers.deploy.agent(node, call, effect.agent_started_at.as_deref()).await?;
+    let known = KnownAgent {
+        started_at: effect.agent_started_at.as_deref(),
+        command: effect.agent_command.as_deref(),
+    };
+    let reply = drivers.deploy.agent(node, call, known).await?;
     Ok(match reply {
         AgentReply::Done(facts) => Outcome::Done(facts),
         AgentReply::Running if runs => Outcome::Started,

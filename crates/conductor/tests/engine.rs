@@ -6,6 +6,8 @@ mod rig;
 
 #[path = "engine/cleaning.rs"]
 mod cleaning;
+#[path = "engine/equal_steps.rs"]
+mod equal_steps;
 #[path = "engine/overdue.rs"]
 mod overdue;
 

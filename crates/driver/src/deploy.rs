@@ -16,6 +16,8 @@ pub enum AgentCall {
     Ask(StepList, PlannedStep),
     /// Open the ramdisk to the user, whose password's hash is in `instance_info`.
     FinalizeRescue,
+    /// Whether the ramdisk was opened to the user.
+    AskRescue,
     /// Make the disk bootable, and wait for it.
     InstallBootloader,
     /// Flush disks.
@@ -26,6 +28,15 @@ pub enum AgentCall {
     Lockdown,
     /// Its logs, stored where the service keeps such.
     CollectLogs,
+}
+
+/// What a flow knows of the agent that it talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KnownAgent<'a> {
+    /// When the agent started; one that started at another time has lost what it was told.
+    pub started_at: Option<&'a str>,
+    /// The last command that ended, by the agent's own identifier: what is asked about was sent after it.
+    pub command: Option<&'a str>,
 }
 
 /// What the agent answered.
@@ -61,12 +72,7 @@ pub trait Deploy: Send + Sync {
     /// Fetches and verifies the image and the config drive. May be repeated.
     fn prepare_image<'a>(&'a self, node: &'a Node) -> Answer<'a, Observed>;
 
-    /// Talks to the agent on the node. `known_start` is when the agent started, if the flow knows; an agent that started
-    /// at another time has lost what it was told.
-    fn agent<'a>(
-        &'a self,
-        node: &'a Node,
-        call: AgentCall,
-        known_start: Option<&'a str>,
-    ) -> Answer<'a, AgentReply>;
+    /// Talks to the agent on the node. What a step or the list of steps makes [`Observed`] has the identifier of the
+    /// command, for the next question's `known`.
+    fn agent<'a>(&'a self, node: &'a Node, call: AgentCall, known: KnownAgent<'a>) -> Answer<'a, AgentReply>;
 }

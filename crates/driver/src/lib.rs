@@ -24,7 +24,7 @@ mod vendor;
 pub use bios::Bios;
 pub use boot::Boot;
 pub use console::Console;
-pub use deploy::{AgentCall, AgentReply, Deploy};
+pub use deploy::{AgentCall, AgentReply, Deploy, KnownAgent};
 pub use error::{DriverError, Retry, with_causes};
 pub use firmware::Firmware;
 pub use indicators::Indicators;

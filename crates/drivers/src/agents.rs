@@ -48,10 +48,12 @@ impl Agents {
         let target = AgentTarget {
             url: identity.url.clone(),
             token: identity.token.clone().map(AgentToken::new),
-            trust: identity
-                .certificate
-                .clone()
-                .map_or_else(|| Trust::Authorities(String::new()), Trust::Certificate),
+            trust: match identity.certificate.clone() {
+                Some(certificate) => Trust::Certificate(certificate),
+                // An agent without TLS, where the site allows such: there is nothing to verify.
+                None if identity.url.starts_with("http://") => Trust::Nothing,
+                None => Trust::Authorities(String::new()),
+            },
         };
         let client = AgentClient::new(&target, ClientOptions::default()).map_err(|error| {
             failed(format!("the agent's address or certificate cannot be used: {error}."))

@@ -4,3 +4,4 @@ pub mod direct;
 pub mod fake;
 
 mod image;
+mod rescue;

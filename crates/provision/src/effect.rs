@@ -26,6 +26,8 @@ pub struct Effect {
     pub step: Option<PlannedStep>,
     /// `started_at` of the agent known so far.
     pub agent_started_at: Option<String>,
+    /// The last command of the agent that ended before this action.
+    pub agent_command: Option<String>,
 }
 
 /// Facts that an action brought to light; they go into the node with the outcome.
@@ -51,6 +53,9 @@ pub struct Observed {
     pub steps: Vec<AgentStep>,
     /// When the agent started.
     pub agent_started_at: Option<String>,
+    /// The agent's own identifier of the command that has ended. What is sent from now on stands after it in the agent's
+    /// list: that tells one run of a step from the next run of the same step.
+    pub agent_command: Option<String>,
 }
 
 /// A step of a driver that goes on by itself.

@@ -136,6 +136,9 @@ pub struct FlowRecord {
     /// `started_at` of the agent that the flow talks to: another value means that the machine booted again.
     #[serde(default)]
     pub agent_started_at: Option<String>,
+    /// The agent's last command that has ended, by its own identifier: recorded before the next is sent.
+    #[serde(default)]
+    pub agent_command: Option<String>,
     /// The agent called while it was being asked: ask again.
     #[serde(default)]
     pub ask_again: bool,
@@ -215,6 +218,7 @@ impl FlowRecord {
             failure: None,
             step_started: false,
             agent_started_at: None,
+            agent_command: None,
             ask_again: false,
             abort_after: false,
             in_order,

@@ -162,7 +162,8 @@ impl Action {
     /// What to do when the process died between the record of the intent and that of the outcome.
     pub const fn on_restart(&self) -> OnRestart {
         match self {
-            Self::RunAgentStep(_) | Self::AwaitStep { .. } => OnRestart::Poll,
+            // An agent that has opened its machine to a rescuer takes no command any more.
+            Self::RunAgentStep(_) | Self::AwaitStep { .. } | Self::FinalizeRescue => OnRestart::Poll,
             Self::RunStep { on_restart, .. } => *on_restart,
             _ => OnRestart::Rerun,
         }

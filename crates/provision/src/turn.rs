@@ -192,6 +192,7 @@ impl<'a> Turn<'a> {
     fn forget_agent(&mut self) {
         if let Some(flow) = &mut self.flow {
             flow.agent_started_at = None;
+            flow.agent_command = None;
         }
         forget_agent(&mut self.node);
     }
@@ -270,6 +271,7 @@ impl<'a> Turn<'a> {
             poll,
             step,
             agent_started_at: flow.agent_started_at.clone(),
+            agent_command: flow.agent_command.clone(),
         });
     }
 

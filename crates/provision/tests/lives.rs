@@ -2,6 +2,8 @@
 //! same, and nothing destructive happens twice.
 #![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
+#[path = "lives/equal_steps.rs"]
+mod equal_steps;
 #[path = "lives/fast_track.rs"]
 mod fast_track;
 #[path = "lives/given_steps.rs"]

@@ -49,6 +49,8 @@ pub struct Machine {
     pub logs: u32,
     /// Rescues opened to their users.
     pub rescues: u32,
+    /// It is open to its rescuer: its agent serves nobody any more.
+    pub opened: bool,
     /// Inspections worked on.
     pub inspections: u32,
     /// It does nothing that it is asked for.
@@ -107,6 +109,7 @@ impl Machine {
     /// Cuts the power.
     pub fn power_off(&mut self) {
         self.on = false;
+        self.opened = false;
         self.agent = None;
     }
 
@@ -132,14 +135,19 @@ impl Machine {
         Outcome::Started
     }
 
-    fn ask(&self, step: &PlannedStep, known: Option<&str>) -> Outcome {
+    fn ask(&self, step: &PlannedStep, effect: &Effect) -> Outcome {
         let Some(agent) = &self.agent else { return Outcome::Unreachable(lost()) };
-        if known.is_some_and(|known| known != agent.started_at) {
+        if effect.agent_started_at.as_ref().is_some_and(|known| *known != agent.started_at) {
             return Outcome::Failed(StepError::new(ErrorCode::AgentRestarted, "it started anew."));
         }
-        let told = agent.commands.iter().rev().find(|command| command.step == step.step);
-        match told.map(|command| command.succeeded) {
-            Some(Some(true)) => Outcome::done(),
+        let known = effect.agent_command.as_ref().and_then(|command| command.parse().ok()).unwrap_or(0);
+        let sent = agent.commands.iter().enumerate().skip(known);
+        let told = sent.rev().find(|(_, command)| command.step == step.step);
+        match told.map(|(_, command)| command.succeeded) {
+            Some(Some(true)) => observed(Observed {
+                agent_command: told.map(|(at, _)| (at + 1).to_string()),
+                ..Observed::default()
+            }),
             Some(Some(false)) => {
                 Outcome::Failed(StepError::new(ErrorCode::AgentStepFailed, "the step failed."))
             }
@@ -251,6 +259,7 @@ impl Machine {
         observed(Observed {
             steps: vec![erase, burn],
             agent_started_at: Some(agent.started_at.clone()),
+            agent_command: Some(agent.commands.len().to_string()),
             ..Observed::default()
         })
     }
@@ -298,7 +307,7 @@ impl Machine {
             }
             Action::FetchAgentSteps(list) => self.offered(*list),
             Action::RunAgentStep(_) => match &effect.step {
-                Some(step) if effect.poll => self.ask(step, effect.agent_started_at.as_deref()),
+                Some(step) if effect.poll => self.ask(step, effect),
                 Some(step) => self.run(step),
                 None => Outcome::Failed(lost()),
             },
@@ -307,9 +316,16 @@ impl Machine {
                 self.inspections += 1;
                 Outcome::done()
             }
+            Action::FinalizeRescue if effect.poll => match &self.agent {
+                _ if self.opened => Outcome::done(),
+                Some(_) => Outcome::NotFound,
+                None => Outcome::Unreachable(lost()),
+            },
             Action::FinalizeRescue => {
-                self.rescues += u32::from(self.agent.is_some());
-                self.with_agent()
+                let outcome = self.with_agent();
+                self.opened |= self.agent.take().is_some();
+                self.rescues += u32::from(outcome == Outcome::done());
+                outcome
             }
             Action::InstallBootloader | Action::AgentSync => self.with_agent(),
             Action::AgentPowerOff => {

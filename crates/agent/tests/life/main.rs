@@ -87,7 +87,7 @@ async fn a_whole_deploy() {
     let session = agent(parameters(&conductor.url), &[&path]);
     let client = conductor.client().await;
 
-    let clean = client.get_steps(StepKind::Clean, &json!({}), &json!([])).await.unwrap();
+    let (clean, _) = client.get_steps(StepKind::Clean, &json!({}), &json!([])).await.unwrap();
     let names: Vec<_> = clean.steps.values().flatten().map(|step| step.step.as_str()).collect();
     assert_eq!(names, ["erase_devices_metadata", "erase_devices"]);
     let erase = clean.steps.values().flatten().next().unwrap().clone();
@@ -450,6 +450,6 @@ async fn arguments_that_are_missing_or_wrong() {
         .unwrap();
     let ended = client.wait_for(started, Duration::from_secs(10)).await.unwrap();
     assert_eq!(ended.command_status, CommandStatus::CleanVersionMismatch);
-    let service = client.get_steps(StepKind::Service, &json!({}), &json!([])).await.unwrap();
+    let (service, _) = client.get_steps(StepKind::Service, &json!({}), &json!([])).await.unwrap();
     assert!(service.steps.values().all(Vec::is_empty));
 }

@@ -8,8 +8,8 @@ use conductor::{AutomatedCleaning, Conductor, Inspection, Options, PowerSync};
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};
 use db::{Db, HistoryQuery, NodeKey, Scope};
 use driver::{
-    AgentCall, AgentReply, Answer, Boot, Deploy, DriverError, Inspect, Management, Network, Power,
-    PowerChange, Registry, Rescue, Retry, StepReply, Steps,
+    AgentCall, AgentReply, Answer, Boot, Deploy, DriverError, Inspect, KnownAgent, Management, Network,
+    Power, PowerChange, Registry, Rescue, Retry, StepReply, Steps,
 };
 use model::{
     BootDevice, BootIntent, BootMode, HardwareType, InterfaceKind, Node, NodeUuid, Port, PowerState,
@@ -164,6 +164,10 @@ pub(crate) struct Machine {
     answers: usize,
     /// The hash that an agent was given for its user.
     pub(crate) rescued: Option<String>,
+    /// How often one was.
+    pub(crate) openings: usize,
+    /// It is open to its user, and its agent gone.
+    opened: bool,
 }
 
 #[derive(Clone)]
@@ -243,6 +247,7 @@ impl Power for Hardware {
                     "nothing happened.",
                 ));
             }
+            machine.opened = false;
             if change == PowerChange::Reset {
                 machine.on = false;
                 machine.agent = None;
@@ -452,14 +457,18 @@ impl Deploy for Hardware {
         })
     }
 
-    fn agent<'a>(
-        &'a self,
-        node: &'a Node,
-        call: AgentCall,
-        known: Option<&'a str>,
-    ) -> Answer<'a, AgentReply> {
+    fn agent<'a>(&'a self, node: &'a Node, call: AgentCall, known: KnownAgent<'a>) -> Answer<'a, AgentReply> {
         Box::pin(async move {
             let lost = || DriverError::new(ErrorCode::AgentLost, Retry::Transient, "there is no agent.");
+            if call == AgentCall::AskRescue {
+                self.act().await;
+                let machine = self.lock();
+                return match &machine.agent {
+                    _ if machine.opened => Ok(AgentReply::Done(Box::default())),
+                    Some(_) => Ok(AgentReply::NotFound),
+                    None => Err(lost()),
+                };
+            }
             let started = self.lock().agent.clone().ok_or_else(lost)?;
             match call {
                 AgentCall::Steps(_) => {
@@ -475,6 +484,7 @@ impl Deploy for Hardware {
                     Ok(AgentReply::Done(Box::new(Observed {
                         steps: vec![step],
                         agent_started_at: Some(started),
+                        agent_command: Some(self.lock().commands.len().to_string()),
                         ..Observed::default()
                     })))
                 }
@@ -485,16 +495,27 @@ impl Deploy for Hardware {
                 }
                 AgentCall::Ask(_, step) => {
                     self.act().await;
-                    if known.is_some_and(|known| known != started) {
+                    if known.started_at.is_some_and(|known| known != started) {
                         let text = "the agent started anew.";
                         return Err(DriverError::new(ErrorCode::AgentRestarted, Retry::NeedsOperator, text));
                     }
-                    let heard = self.lock().commands.contains(&step.step);
-                    Ok(if heard { AgentReply::Done(Box::default()) } else { AgentReply::NotFound })
+                    let ended = known.command.map_or(0, |known| known.parse().unwrap());
+                    let commands = &self.lock().commands;
+                    let sent = commands.iter().enumerate().skip(ended).find(|(_, sent)| **sent == step.step);
+                    let Some((at, _)) = sent else { return Ok(AgentReply::NotFound) };
+                    let agent_command = Some((at + 1).to_string());
+                    Ok(AgentReply::Done(Box::new(Observed { agent_command, ..Observed::default() })))
                 }
                 AgentCall::FinalizeRescue => {
+                    {
+                        let mut machine = self.lock();
+                        machine.rescued = node.instance_info.get_str("hashed_rescue_password");
+                        machine.openings += 1;
+                        // From now on it serves its user, and no conductor.
+                        machine.opened = true;
+                        machine.agent = None;
+                    }
                     self.act().await;
-                    self.lock().rescued = node.instance_info.get_str("hashed_rescue_password");
                     Ok(AgentReply::Done(Box::default()))
                 }
                 _ => {

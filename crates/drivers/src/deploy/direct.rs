@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent_api::{
-    AgentStep as WireStep, CommandStatus, StepKind, StepOutcome, params::FinalizeRescue,
-    params::InstallBootloader,
+    AgentStep as WireStep, CommandResult, CommandStatus, StepKind, StepOutcome, params::InstallBootloader,
 };
 use agent_client::{AgentClient, AgentError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use driver::{AgentCall, AgentReply, Answer, Deploy, DriverError, Retry, with_causes};
+use driver::{AgentCall, AgentReply, Answer, Deploy, DriverError, KnownAgent, Retry, with_causes};
 use images::configdrive::{ConfigDrive, ConfigDriveSource, Identity};
 use images::{CachedImage, ImageCache};
 use model::{Node, NodeUuid};
@@ -21,6 +20,7 @@ use provision::{AgentStep, ErrorCode, Observed, PlannedStep, StepError, StepList
 use serde_json::{Map, Value, json};
 
 use super::image::{self, REMEMBERED};
+use super::rescue;
 use crate::Options;
 use crate::agents::Agents;
 use crate::boot::mode::wanted_boot_mode;
@@ -94,7 +94,7 @@ impl DirectDeploy {
         list: StepList,
     ) -> Result<AgentReply, DriverError> {
         let started = client.started_at().await.ok();
-        let reply = client
+        let (reply, command) = client
             .get_steps(kind(list)?, &agent_node(node), &json!([]))
             .await
             .map_err(|error| command_failed(&error))?;
@@ -116,6 +116,7 @@ impl DirectDeploy {
             steps,
             internal,
             agent_started_at: started,
+            agent_command: Some(command),
             ..Observed::default()
         })))
     }
@@ -135,6 +136,7 @@ impl DirectDeploy {
         node: &Node,
         list: StepList,
         step: &PlannedStep,
+        known: KnownAgent<'_>,
     ) -> Result<AgentReply, DriverError> {
         let mut args = step.args.to_map();
         if step.step == "write_image" {
@@ -158,6 +160,11 @@ impl DirectDeploy {
         match result {
             Ok(result) => judge(kind(list)?, step, &result),
             Err(AgentError::InProgress { .. }) => Ok(AgentReply::Running),
+            // It may have ended before the agent was asked whether it runs.
+            Err(error) if error.is_uncertain() => match ask(client, list, step, known).await? {
+                reply @ (AgentReply::Done(_) | AgentReply::Running) => Ok(reply),
+                AgentReply::NotFound | AgentReply::Unreachable(_) => Err(command_failed(&error)),
+            },
             Err(error) => Err(command_failed(&error)),
         }
     }
@@ -190,7 +197,7 @@ impl DirectDeploy {
         &self,
         node: &Node,
         call: AgentCall,
-        known_start: Option<&str>,
+        known: KnownAgent<'_>,
     ) -> Result<AgentReply, DriverError> {
         if matches!(call, AgentCall::CollectLogs | AgentCall::PowerOff | AgentCall::Lockdown) {
             // The end of a deployment, one way or the other: the cache may drop the image now.
@@ -204,12 +211,10 @@ impl DirectDeploy {
         let done = || AgentReply::Done(Box::default());
         match call {
             AgentCall::Steps(list) => self.steps(&client, node, list).await,
-            AgentCall::Run(list, step) => self.run(&client, node, list, &step).await,
-            AgentCall::Ask(list, step) => ask(&client, list, &step, known_start).await,
-            AgentCall::FinalizeRescue => {
-                finalize_rescue(&client, node).await?;
-                Ok(done())
-            }
+            AgentCall::Run(list, step) => self.run(&client, node, list, &step, known).await,
+            AgentCall::Ask(list, step) => ask(&client, list, &step, known).await,
+            AgentCall::FinalizeRescue => rescue::finalize(&client, node).await.map(|()| done()),
+            AgentCall::AskRescue => rescue::ask(&client).await,
             AgentCall::InstallBootloader => {
                 install_bootloader(&client, node).await?;
                 Ok(done())
@@ -254,13 +259,8 @@ impl Deploy for DirectDeploy {
         Box::pin(self.fetch_image(node))
     }
 
-    fn agent<'a>(
-        &'a self,
-        node: &'a Node,
-        call: AgentCall,
-        known_start: Option<&'a str>,
-    ) -> Answer<'a, AgentReply> {
-        Box::pin(self.call(node, call, known_start))
+    fn agent<'a>(&'a self, node: &'a Node, call: AgentCall, known: KnownAgent<'a>) -> Answer<'a, AgentReply> {
+        Box::pin(self.call(node, call, known))
     }
 }
 
@@ -307,7 +307,7 @@ fn agent_node(node: &Node) -> Value {
     })
 }
 
-fn command_failed(error: &AgentError) -> DriverError {
+pub(super) fn command_failed(error: &AgentError) -> DriverError {
     let retry = if error.is_transient() { Retry::Transient } else { Retry::Permanent };
     let code = match error {
         AgentError::Failed { .. } => ErrorCode::AgentStepFailed,
@@ -317,11 +317,7 @@ fn command_failed(error: &AgentError) -> DriverError {
 }
 
 /// What a result of `execute_…_step` says about `step`.
-fn judge(
-    kind: StepKind,
-    step: &PlannedStep,
-    result: &agent_api::CommandResult,
-) -> Result<AgentReply, DriverError> {
+fn judge(kind: StepKind, step: &PlannedStep, result: &CommandResult) -> Result<AgentReply, DriverError> {
     match result.command_status {
         CommandStatus::Running => Ok(AgentReply::Running),
         CommandStatus::Succeeded => {
@@ -331,7 +327,7 @@ fn judge(
                     && outcome.step.get("interface").and_then(Value::as_str) == Some(step.interface.as_str())
             });
             let raid = outcome.and_then(|outcome| raid_after(&step.interface, &step.step, &outcome.result));
-            let observed = Observed { raid, ..Observed::default() };
+            let observed = Observed { raid, agent_command: Some(result.id.clone()), ..Observed::default() };
             Ok(if ours { AgentReply::Done(Box::new(observed)) } else { AgentReply::NotFound })
         }
         CommandStatus::Failed | CommandStatus::CleanVersionMismatch => {
@@ -351,15 +347,9 @@ async fn ask(
     client: &AgentClient,
     list: StepList,
     step: &PlannedStep,
-    known_start: Option<&str>,
+    known: KnownAgent<'_>,
 ) -> Result<AgentReply, DriverError> {
-    let unreachable = |error: &AgentError| {
-        AgentReply::Unreachable(
-            StepError::new(ErrorCode::AgentLost, format!("{}.", with_causes(error)))
-                .hint("Look at the machine's console: did it crash, lose power or its network?"),
-        )
-    };
-    if let Some(known) = known_start {
+    if let Some(known) = known.started_at {
         match client.started_at().await {
             Ok(started) if started != known => {
                 return Err(DriverError::new(
@@ -380,10 +370,25 @@ async fn ask(
         Err(error) => return Ok(unreachable(&error)),
     };
     let name = format!("execute_{}_step", kind(list)?.as_str());
-    match commands.iter().rev().find(|command| command.command_name == name) {
+    match sent_after(&commands, known.command).iter().rev().find(|command| command.command_name == name) {
         Some(command) => judge(kind(list)?, step, command),
         None => Ok(AgentReply::NotFound),
     }
+}
+
+/// The commands behind the one that is known. All of them where none is known, or where the agent has forgotten it: then
+/// the name of the step has to do.
+fn sent_after<'c>(commands: &'c [CommandResult], known: Option<&str>) -> &'c [CommandResult] {
+    let at = known.and_then(|known| commands.iter().rposition(|command| command.id == known));
+    at.map_or(commands, |at| &commands[at + 1..])
+}
+
+/// What is said of an agent that does not answer a question.
+pub(super) fn unreachable(error: &AgentError) -> AgentReply {
+    AgentReply::Unreachable(
+        StepError::new(ErrorCode::AgentLost, format!("{}.", with_causes(error)))
+            .hint("Look at the machine's console: did it crash, lose power or its network?"),
+    )
 }
 
 async fn install_bootloader(client: &AgentClient, node: &Node) -> Result<(), DriverError> {
@@ -392,12 +397,4 @@ async fn install_bootloader(client: &AgentClient, node: &Node) -> Result<(), Dri
         ..InstallBootloader::default()
     };
     client.install_bootloader(&request, BOOTLOADER_LIMIT).await.map_err(|error| command_failed(&error))
-}
-
-async fn finalize_rescue(client: &AgentClient, node: &Node) -> Result<(), DriverError> {
-    let hash = node.instance_info.get_str("hashed_rescue_password").ok_or_else(|| {
-        DriverError::instance_info("instance_info has no hashed_rescue_password to give to the agent.")
-    })?;
-    let request = FinalizeRescue { rescue_password: hash, hashed: true };
-    client.finalize_rescue(&request).await.map_err(|error| command_failed(&error))
 }

@@ -1,6 +1,6 @@
 //! Deployment of machines that are not there.
 
-use driver::{AgentCall, AgentReply, Answer, Deploy, DriverError, Retry};
+use driver::{AgentCall, AgentReply, Answer, Deploy, DriverError, KnownAgent, Retry};
 use model::Node;
 use provision::{ErrorCode, Observed, PlannedStep};
 
@@ -29,7 +29,7 @@ impl Deploy for FakeDeploy {
         &'a self,
         _node: &'a Node,
         call: AgentCall,
-        _known: Option<&'a str>,
+        _known: KnownAgent<'a>,
     ) -> Answer<'a, AgentReply> {
         Box::pin(async move {
             let text = format!("deploy_interface fake has no agent to ask for {call:?}.");

@@ -78,6 +78,9 @@ impl Turn<'_> {
         if observed.agent_started_at.is_some() {
             flow.agent_started_at = observed.agent_started_at;
         }
+        if observed.agent_command.is_some() {
+            flow.agent_command = observed.agent_command;
+        }
         match open.action {
             Action::FetchAgentSteps(list) => {
                 if let Err(error) = agent_steps(flow, list, observed.steps) {

@@ -76,7 +76,7 @@ async fn a_whole_deployment_is_written_once_and_boots_its_own_system() {
     let deployment = Deployment::new(1).await;
     let machine = deployment.machine();
     let agent = deployment.agent().await;
-    let offered = agent.get_steps(StepKind::Clean, &json!({}), &json!([])).await.unwrap();
+    let (offered, _) = agent.get_steps(StepKind::Clean, &json!({}), &json!([])).await.unwrap();
     let steps: Vec<&AgentStep> = offered.steps.values().flatten().collect();
     assert!(steps.iter().any(|step| step.step == "erase_devices" && step.priority == 10));
     assert!(steps.iter().any(|step| step.step == "erase_devices_metadata" && step.priority == 99));
