@@ -11,7 +11,10 @@ use std::time::Duration;
 use conductor_api::RequestError;
 use db::{DbError, PowerWatch, WatchedPower};
 use model::{InterfaceKind, Node, NodeUuid, PowerState, Timestamp};
-use provision::{Decision, ErrorCode, PowerSyncPolicy, SeenPower, StepError, recover_power, sync_power};
+use provision::{
+    Decision, ErrorCode, Health, PowerSyncPolicy, SeenFacts, SeenPower, StepError, recover_power, sync_power,
+    take_facts,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -28,6 +31,9 @@ const LOOK: Duration = Duration::from_mins(1);
 /// How long a look may stay among those at sound machines: BMCs answer sooner, login included, most of them by far.
 const PROMPT: Duration = Duration::from_secs(3);
 
+/// In one of how many sweeps a machine is asked for what the answer about power does not tell: within an hour, usually.
+const THOROUGH: u64 = 30;
+
 /// Of how many looks at once one may be at a machine whose last look failed.
 const SHARE_OF_DOUBTFUL: usize = 4;
 
@@ -42,6 +48,8 @@ pub struct PowerSync {
     pub width: usize,
     /// What is done about a difference.
     pub policy: PowerSyncPolicy,
+    /// Whether the health that BMCs tell is kept.
+    pub health: bool,
 }
 
 impl Default for PowerSync {
@@ -51,6 +59,7 @@ impl Default for PowerSync {
             recover_every: Some(Duration::from_mins(5)),
             width: 1024,
             policy: PowerSyncPolicy::default(),
+            health: true,
         }
     }
 }
@@ -183,6 +192,7 @@ impl Engine {
     /// Looks at each machine once, a bounded number at a time; how many those were.
     async fn look_at_all(self: &Arc<Self>, which: PowerWatch, room: &Room) -> Result<usize, DbError> {
         let began = Instant::now();
+        let pass = self.pass();
         let (mut after, mut count) = (0, 0);
         let mut looks = JoinSet::new();
         loop {
@@ -198,8 +208,9 @@ impl Engine {
                 while ended(looks.try_join_next().as_ref()) {}
                 count += 1;
                 let (engine, room) = (Arc::clone(self), room.clone());
+                let look = Look { which, failures: row.failures, has_vendor: row.has_vendor, pass };
                 looks.spawn(async move {
-                    room.hold(place, engine.look(which, &node, row.failures)).await;
+                    room.hold(place, engine.look(&node, look)).await;
                 });
             }
             if is_last {
@@ -211,11 +222,24 @@ impl Engine {
         Ok(count)
     }
 
-    async fn look(self: &Arc<Self>, which: PowerWatch, node: &Node, failures: i64) {
-        let seen = SeenPower::of(self.read_power(node).await);
-        let looked = match which {
+    /// A number that every sweep has of its own, by the clock: conductors that come and go need not agree on it.
+    fn pass(&self) -> u64 {
+        let every = self.options.power.every.map_or(1, |every| every.as_micros()).max(1);
+        u64::try_from(i128::from(Timestamp::now().as_micros()).unsigned_abs() / every).unwrap_or(0)
+    }
+
+    async fn look(self: &Arc<Self>, node: &Node, look: Look) {
+        let (seen, facts) = match self.read_power(node, look.is_thorough(node.uuid)).await {
+            Ok((state, facts)) => (SeenPower::of(Ok(state)), facts),
+            Err(error) => (SeenPower::Unread(error), SeenFacts::default()),
+        };
+        let looked = match look.which {
             PowerWatch::Lost => self.try_to_recover(node.uuid, &seen).await,
-            PowerWatch::Sound | PowerWatch::Doubtful { .. } => self.compare(node, failures, &seen).await,
+            PowerWatch::Sound | PowerWatch::Doubtful { .. } => self.compare(node, look.failures, &seen).await,
+        };
+        let looked = match looked {
+            Ok(Looked::Agrees) => self.keep_facts(node, look, facts).await,
+            other => other,
         };
         let ended = looked.unwrap_or_else(|error| match error {
             TurnError::Gone(_) | TurnError::Refused(_) | TurnError::Fenced => Looked::Overtaken,
@@ -227,13 +251,38 @@ impl Engine {
         measure::looked(ended.as_str());
     }
 
+    /// Records what else the machine told, if it is news.
+    async fn keep_facts(
+        self: &Arc<Self>,
+        node: &Node,
+        look: Look,
+        facts: SeenFacts,
+    ) -> Result<Looked, TurnError> {
+        let facts = SeenFacts {
+            vendor: facts.vendor.filter(|_| !look.has_vendor),
+            health: facts.health.filter(|_| self.options.power.health),
+            ..facts
+        };
+        if !facts.are_news(node) {
+            return Ok(Looked::Agrees);
+        }
+        let turn = self
+            .turn_on(node.uuid, None, |node, flow, _| take_facts(node, flow, &facts).ok_or_else(overtaken));
+        let (standing, effect) = turn.await?;
+        if facts.health.is_some_and(|health| health != Health::Ok) {
+            tracing::warn!(node = %node.uuid, health = standing.node.health, "the machine is not well");
+        }
+        self.follow(standing, effect);
+        Ok(Looked::Agrees)
+    }
+
     /// Asks the machine.
-    async fn read_power(&self, node: &Node) -> Result<PowerState, StepError> {
+    async fn read_power(&self, node: &Node, thorough: bool) -> Result<(PowerState, SeenFacts), StepError> {
         let power = self
             .registry
             .power(node)
             .map_err(|error| StepError::new(ErrorCode::DriverInfo, error.to_string()))?;
-        if let Ok(answer) = timeout(LOOK, power.state(node)).await {
+        if let Ok(answer) = timeout(LOOK, power.look(node, thorough)).await {
             return answer.map_err(driver::DriverError::into_step_error);
         }
         let text = format!("the machine did not tell its power state within {} s.", LOOK.as_secs());
@@ -305,6 +354,25 @@ impl Engine {
     }
 }
 
+/// One look, and what is known before it.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    which: PowerWatch,
+    /// Looks that failed in a row.
+    failures: i64,
+    has_vendor: bool,
+    /// The number of the sweep.
+    pass: u64,
+}
+
+impl Look {
+    /// Whether it is this machine's turn to be asked for more: each sweep's share is another.
+    fn is_thorough(self, node: NodeUuid) -> bool {
+        let (_, low) = node.as_uuid().as_u64_pair();
+        low.wrapping_add(self.pass).is_multiple_of(THOROUGH)
+    }
+}
+
 /// What the machines are called that are looked at.
 const fn name(which: PowerWatch) -> &'static str {
     match which {
@@ -328,7 +396,7 @@ fn overtaken() -> RequestError {
     RequestError::Conflict("the node was changed while its power was looked at".to_owned())
 }
 
-/// The node with what drivers of power know it by, and nothing else.
+/// The node with what drivers of power know it by, and what a look may find otherwise.
 fn as_seen_by_drivers(row: &WatchedPower) -> Node {
     let mut node = Node::new(row.driver.clone(), Timestamp::from_micros(0));
     node.uuid = row.uuid;
@@ -337,6 +405,9 @@ fn as_seen_by_drivers(row: &WatchedPower) -> Node {
     node.conductor_group.clone_from(&row.conductor_group);
     node.provision_state = row.provision_state;
     node.power_state = row.power_state;
+    node.boot_mode = row.boot_mode;
+    node.secure_boot = row.secure_boot;
+    node.health.clone_from(&row.health);
     node
 }
 

@@ -1,6 +1,6 @@
 //! What is needed to look at the power of many machines, and no more of their rows; and how many looks failed in a row.
 
-use model::{Fault, JsonObject, NodeUuid, PowerState, ProvisionState, Timestamp};
+use model::{BootMode, Fault, JsonObject, NodeUuid, PowerState, ProvisionState, Timestamp};
 use provision::UNWATCHED;
 
 use crate::DbError;
@@ -43,6 +43,14 @@ pub struct WatchedPower {
     pub power_state: Option<PowerState>,
     /// Looks that failed in a row.
     pub failures: i64,
+    /// How the firmware boots, as stored.
+    pub boot_mode: Option<BootMode>,
+    /// Whether only what is signed boots, as stored.
+    pub secure_boot: Option<bool>,
+    /// How the machine is, as stored.
+    pub health: Option<String>,
+    /// Whether its maker is known.
+    pub has_vendor: bool,
 }
 
 /// Shows which machine, never how to reach it: that has secrets.
@@ -57,7 +65,8 @@ impl std::fmt::Debug for WatchedPower {
 }
 
 const SELECT: &str = "SELECT n.id, n.uuid, n.driver, n.driver_info, n.power_interface, n.conductor_group, \
-    n.provision_state, n.power_state, COALESCE(f.failures, 0) FROM nodes n \
+    n.provision_state, n.power_state, COALESCE(f.failures, 0), n.boot_mode, n.secure_boot, n.health, \
+    CASE WHEN n.properties LIKE '%\"vendor\"%' THEN 1 ELSE 0 END FROM nodes n \
     LEFT JOIN power_failures f ON f.node_uuid = n.uuid \
     WHERE n.id > ?1 AND n.lease_holder IS NULL AND n.target_power_state IS NULL";
 const PAGE: &str = "ORDER BY n.id LIMIT ?2";
@@ -126,5 +135,9 @@ fn decode(row: &Row<'_>) -> Result<WatchedPower, DbError> {
         provision_state: cells.take()?,
         power_state: cells.take()?,
         failures: cells.take()?,
+        boot_mode: cells.take()?,
+        secure_boot: cells.take()?,
+        health: cells.take()?,
+        has_vendor: cells.take()?,
     })
 }

@@ -1,6 +1,7 @@
 //! The power interface.
 
 use model::{Node, PowerState};
+use provision::SeenFacts;
 use std::time::Duration;
 
 use crate::{Answer, DriverError};
@@ -31,6 +32,13 @@ pub trait Power: Send + Sync {
 
     /// The power state now. Called in any provision state; may be repeated.
     fn state<'a>(&'a self, node: &'a Node) -> Answer<'a, PowerState>;
+
+    /// The power state, and what the same answer tells of the machine. With `thorough`, one more question may be asked
+    /// in the same turn. For those who look at many machines again and again.
+    fn look<'a>(&'a self, node: &'a Node, thorough: bool) -> Answer<'a, (PowerState, SeenFacts)> {
+        let _ = thorough;
+        Box::pin(async move { Ok((self.state(node).await?, SeenFacts::default())) })
+    }
 
     /// Changes power and returns the state once the machine has reached it. May be repeated: a machine that is already
     /// there is left alone. `PowerStuck` when the machine does not get there in time.

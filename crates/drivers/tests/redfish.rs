@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use driver::{Management, Power, PowerChange, Registry, Retry};
 use model::{BootDevice, BootMode, InterfaceKind, JsonObject, Node, PowerState};
-use provision::{ErrorCode, PlannedStep, StepList};
+use provision::{ErrorCode, Health, PlannedStep, SeenFacts, StepList};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -99,6 +99,12 @@ async fn management_sets_what_it_then_reads() {
     assert_eq!(facts.properties["vendor"], "Sushy Emulator");
     assert_eq!(facts.internal["bmc"]["health"], "OK");
     management.set_secure_boot(&node, true).unwrap().await.unwrap();
+    // A look at power brings it all along; what takes a question of its own only when it is to be thorough.
+    let (state, seen) = site.power().look(&node, false).await.unwrap();
+    assert_eq!((state, seen.boot_mode, seen.secure_boot), (PowerState::Off, Some(BootMode::Uefi), None));
+    assert_eq!((seen.vendor.as_deref(), seen.health), (Some("Sushy Emulator"), Some(Health::Ok)));
+    let (_, thorough) = site.power().look(&node, true).await.unwrap();
+    assert_eq!(thorough, SeenFacts { secure_boot: Some(true), ..seen });
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod plan;
 mod power_sync;
 mod record;
 mod request;
+mod seen_facts;
 mod step;
 mod told;
 mod transitions;
@@ -41,6 +42,7 @@ pub use power_sync::{
 };
 pub use record::{Asker, Boots, FlowRecord, OpenEffect, Phase, RECORD_VERSION, Wait, WaitFor};
 pub use request::{Refusal, check, perform, perform_power};
+pub use seen_facts::{Health, SeenFacts, UnknownHealth, take_facts};
 pub use step::{Action, AgentStep, NetworkChange, OnRestart, PlannedStep, StepList};
 pub use told::{Status, told_as};
 pub use transitions::{TRANSITIONS, allowed_from, next_state};

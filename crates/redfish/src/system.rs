@@ -115,8 +115,10 @@ pub struct System {
     pub uuid: Option<String>,
     /// Version of its firmware.
     pub bios_version: Option<String>,
-    /// `OK`, `Warning` or `Critical`.
+    /// `OK`, `Warning` or `Critical`: of the machine and all in it, where the BMC tells that.
     pub health: Option<String>,
+    /// The same for the machine itself.
+    pub own_health: Option<String>,
 }
 
 impl System {
@@ -151,6 +153,7 @@ impl System {
             health: text(status, "HealthRollup")
                 .or_else(|| text(status, "HealthRollUp"))
                 .or_else(|| text(status, "Health")),
+            own_health: text(status, "Health"),
         })
     }
 }
@@ -176,6 +179,7 @@ mod tests {
         assert_eq!(system.power, Some(PowerState::PoweringOff));
         assert!(PowerState::PoweringOff.is_powered());
         assert_eq!(system.health.as_deref(), Some("Warning"));
+        assert_eq!(system.own_health.as_deref(), Some("OK"));
         assert!(system.settings.is_some() && system.secure_boot.is_some() && system.reset.is_some());
         assert_eq!(system.boot.unwrap().target, Some(crate::BootTarget::Pxe));
     }

@@ -221,6 +221,8 @@ pub struct Conductor {
     pub sync_power_state_workers: usize,
     /// Seconds between two looks at the machines that could not be read; 0 never looks.
     pub power_failure_recovery_interval: u64,
+    /// Whether the health that BMCs tell is kept.
+    pub enable_health_monitoring: bool,
     /// How many nodes may be in deployment at once.
     pub max_concurrent_deploy: u32,
     /// How many nodes may be in cleaning, or on their way there, at once.
@@ -268,6 +270,7 @@ impl Default for Conductor {
             power_state_sync_max_retries: 3,
             sync_power_state_workers: 1024,
             power_failure_recovery_interval: 300,
+            enable_health_monitoring: true,
             max_concurrent_deploy: 250,
             max_concurrent_clean: 50,
             max_concurrent_per_conductor_group: false,

@@ -75,6 +75,7 @@ async fn start(db: &Db, folder: &std::path::Path) -> (Conductor, bmc::IpmiPool) 
             recover_every: Some(second / 4),
             width: 64,
             policy: PowerSyncPolicy { force: true, max_retries: 3 },
+            health: true,
         },
         ..conductor::Options::default()
     };

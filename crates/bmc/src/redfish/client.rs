@@ -40,6 +40,23 @@ impl RedfishClient {
         self.in_turn(Operation::PowerState, |turn| Box::pin(turn.power_state())).await
     }
 
+    /// Whether the machine is powered, and all else that the same answer tells; with `secure_boot` that is asked for
+    /// too, in the same turn, where the machine has it. That it cannot be read is no error.
+    pub async fn look(&self, secure_boot: bool) -> Result<(PowerState, System, Option<SecureBoot>), Error> {
+        self.in_turn(Operation::PowerState, move |turn| {
+            Box::pin(async move {
+                let (_, system) = turn.system().await?;
+                let power = turn.power_of(&system)?;
+                let secure = match system.secure_boot.as_ref().filter(|_| secure_boot) {
+                    Some(path) => turn.read(path).await.ok().map(|read| SecureBoot::from_value(&read.value)),
+                    None => None,
+                };
+                Ok((power, system, secure))
+            })
+        })
+        .await
+    }
+
     /// What the service and the machine say of themselves.
     pub async fn facts(&self) -> Result<(ServiceRoot, System), Error> {
         self.in_turn(Operation::Facts, |turn| {
@@ -145,6 +162,10 @@ const fn end_of(kind: ResetType) -> Option<Power> {
 impl Turn<'_> {
     async fn power_state(&mut self) -> Result<PowerState, Error> {
         let (_, system) = self.system().await?;
+        self.power_of(&system)
+    }
+
+    fn power_of(&self, system: &System) -> Result<PowerState, Error> {
         let missing = DocumentError::Missing { resource: "the computer system", member: "PowerState" };
         system.power.ok_or_else(|| self.unusable(missing))
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use conductor::PowerSync;
 use db::{EventQuery, Scope};
-use model::{Fault, Node, PowerState, ProvisionState as S};
-use provision::{PowerSyncPolicy, Verb};
+use model::{BootMode, Fault, Node, PowerState, ProvisionState as S};
+use provision::{Health, PowerSyncPolicy, SeenFacts, Verb};
 
 use crate::rig::{Knobs, Rig};
 
@@ -164,5 +164,45 @@ async fn a_life_goes_on_under_looks_without_pause() {
     let node = rig.node().await;
     assert_eq!((node.maintenance, node.last_error), (false, None));
     assert_eq!(rig.machine().writes, 3);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_bmc_tells_with_its_power_is_kept() {
+    let rig = Rig::start(looking(true, 3)).await;
+    let seen = SeenFacts {
+        vendor: Some("Dell Inc.".to_owned()),
+        boot_mode: Some(BootMode::Uefi),
+        secure_boot: Some(true),
+        health: Some(Health::Critical),
+    };
+    rig.machine().facts = seen.clone();
+    active(&rig, Some(PowerState::Off)).await;
+    // What takes a question of its own comes in its turn.
+    let node = rig.until_true(|node| node.secure_boot.is_some(), "thoroughly looked at").await;
+    assert_eq!((node.boot_mode, node.secure_boot), (Some(BootMode::Uefi), Some(true)));
+    assert_eq!(node.health.as_deref(), Some("Critical"));
+    assert_eq!(node.properties.get_str("vendor").as_deref(), Some("Dell Inc."));
+    let vendor = Some("another".to_owned());
+    rig.machine().facts = SeenFacts { vendor, health: Some(Health::Ok), ..seen };
+    let node = rig.until_true(|node| node.health.as_deref() == Some("OK"), "well again").await;
+    assert_eq!(node.properties.get_str("vendor").as_deref(), Some("Dell Inc."), "makers do not change");
+    let history = rig.history().await;
+    assert!(history.iter().any(|line| line.contains("is OK, and was Critical")), "{history:?}");
+    assert_eq!(rig.machine().switched, 0);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_kept_where_the_site_wants_it() {
+    let mut knobs = looking(true, 3);
+    knobs.power.health = false;
+    let rig = Rig::start(knobs).await;
+    let seen =
+        SeenFacts { boot_mode: Some(BootMode::Bios), health: Some(Health::Ok), ..SeenFacts::default() };
+    rig.machine().facts = seen;
+    active(&rig, Some(PowerState::Off)).await;
+    let node = rig.until_true(|node| node.boot_mode.is_some(), "looked at").await;
+    assert_eq!(node.health, None);
     rig.stop().await;
 }

@@ -16,8 +16,8 @@ use model::{
     ProvisionState as S, Secret, Timestamp,
 };
 use provision::{
-    AgentStep, ErrorCode, NetworkChange, Observed, OfferedStep, PlannedStep, Policy, StepArgument, StepList,
-    Verb,
+    AgentStep, ErrorCode, NetworkChange, Observed, OfferedStep, PlannedStep, Policy, SeenFacts, StepArgument,
+    StepList, Verb,
 };
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -166,6 +166,8 @@ pub(crate) struct Machine {
     pub(crate) rescued: Option<String>,
     /// How often one was.
     pub(crate) openings: usize,
+    /// What its BMC tells with its power.
+    pub(crate) facts: SeenFacts,
     /// It is open to its user, and its agent gone.
     opened: bool,
 }
@@ -231,6 +233,15 @@ impl Power for Hardware {
             self.act().await;
             self.failing()?;
             Ok(if self.lock().on { PowerState::On } else { PowerState::Off })
+        })
+    }
+
+    fn look<'a>(&'a self, node: &'a Node, thorough: bool) -> Answer<'a, (PowerState, SeenFacts)> {
+        Box::pin(async move {
+            let state = self.state(node).await?;
+            let mut facts = self.lock().facts.clone();
+            facts.secure_boot = facts.secure_boot.filter(|_| thorough);
+            Ok((state, facts))
         })
     }
 

@@ -64,7 +64,8 @@ fn theirs(mode: BootMode) -> RedfishMode {
     }
 }
 
-fn ours(mode: RedfishMode) -> BootMode {
+/// The firmware mode in the words of the nodes.
+pub(crate) fn ours(mode: RedfishMode) -> BootMode {
     match mode {
         RedfishMode::Uefi => BootMode::Uefi,
         RedfishMode::Legacy => BootMode::Bios,

@@ -6,8 +6,10 @@ use std::time::Duration;
 use bmc::redfish::{Error, RedfishClient};
 use driver::{Answer, DriverError, Power, PowerChange};
 use model::{Node, PowerState};
+use provision::SeenFacts;
 use redfish::{PowerState as Seen, ResetType};
 
+use crate::management::redfish::ours;
 use crate::redfish_access::{RedfishAccess, failed, parse};
 
 /// How long a machine may take to do what its BMC accepted.
@@ -82,6 +84,20 @@ impl Power for RedfishPower {
         Box::pin(async move {
             let state = self.access.client(node)?.power_state().await;
             state.map(state_of).map_err(|error| failed(&error))
+        })
+    }
+
+    fn look<'a>(&'a self, node: &'a Node, thorough: bool) -> Answer<'a, (PowerState, SeenFacts)> {
+        Box::pin(async move {
+            let looked = self.access.client(node)?.look(thorough).await;
+            let (power, system, secure_boot) = looked.map_err(|error| failed(&error))?;
+            let facts = SeenFacts {
+                vendor: system.manufacturer,
+                boot_mode: system.boot.and_then(|boot| boot.mode).map(ours),
+                secure_boot: secure_boot.and_then(|secure| secure.enabled),
+                health: system.own_health.and_then(|word| word.parse().ok()),
+            };
+            Ok((state_of(power), facts))
         })
     }
 

@@ -32,6 +32,7 @@ impl Conductor {
                 force: self.force_power_state_during_sync,
                 max_retries: self.power_state_sync_max_retries,
             },
+            health: self.enable_health_monitoring,
         }
     }
 }
@@ -44,7 +45,7 @@ mod tests {
     fn defaults_are_those_of_the_conductor_and_zero_never_looks() {
         let (ours, theirs) = (Conductor::default().power_sync(), conductor::PowerSync::default());
         assert_eq!((ours.every, ours.recover_every), (theirs.every, theirs.recover_every));
-        assert_eq!((ours.width, ours.policy), (theirs.width, theirs.policy));
+        assert_eq!((ours.width, ours.policy, ours.health), (theirs.width, theirs.policy, theirs.health));
         let never = Conductor { sync_power_state_interval: 0, ..Conductor::default() };
         assert_eq!(never.power_sync().every, None);
         assert!(never.check_power().is_ok());

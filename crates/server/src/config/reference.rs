@@ -382,6 +382,13 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "conductor",
+        "enable_health_monitoring",
+        "true",
+        "",
+        "Whether the `health` that a BMC tells together with its power state (Redfish) is kept, and its changes written into the node's history.",
+    ),
+    field(
+        "conductor",
         "max_concurrent_deploy",
         "250",
         "",
