@@ -18,6 +18,7 @@ use tokio::net::UdpSocket;
 use crate::fault::{Fault, FaultKind};
 use crate::identity::{Stream, stream};
 use crate::machine::{Machine, Phase};
+use crate::operation::BmcCommand;
 
 /// Longest IPMI datagram that is looked at; real requests have less than 200 bytes.
 const MAX_DATAGRAM: usize = 1024;
@@ -30,6 +31,16 @@ const CYCLE_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 struct MachineChassis {
     machine: Arc<Machine>,
+    /// Whose datagram is being worked on.
+    console: Option<SocketAddr>,
+}
+
+impl MachineChassis {
+    fn note(&self, what: BmcCommand) {
+        if let Some(console) = self.console {
+            self.machine.note_order(console, what);
+        }
+    }
 }
 
 impl Chassis for MachineChassis {
@@ -43,6 +54,7 @@ impl Chassis for MachineChassis {
         if !powered && !matches!(control, ChassisControl::PowerUp | ChassisControl::PowerDown) {
             return Err(CompletionCode::NotInThisState);
         }
+        self.note(BmcCommand::Control(control));
         if machine.has(FaultKind::BmcPowerStuck) {
             return Ok(());
         }
@@ -69,6 +81,7 @@ impl Chassis for MachineChassis {
     }
 
     fn set_boot_flags(&mut self, flags: BootFlags) -> Result<(), CompletionCode> {
+        self.note(BmcCommand::BootDevice(flags.device));
         self.machine.set_boot_flags(flags);
         Ok(())
     }
@@ -127,7 +140,7 @@ impl Bmc {
     pub(crate) fn new(socket: UdpSocket, machine: Arc<Machine>) -> Result<Self, SecretError> {
         let config = ServerConfig { users: users(&machine, false)?, ..ServerConfig::default() };
         let mut random = stream(machine.shared.seed, machine.index(), Stream::Sessions);
-        let chassis = MachineChassis { machine: Arc::clone(&machine) };
+        let chassis = MachineChassis { machine: Arc::clone(&machine), console: None };
         let server = Server::new(config, chassis, move |buffer: &mut [u8]| random.fill_bytes(buffer));
         Ok(Self { socket, server, machine, wrong_password: false, waiting: VecDeque::new() })
     }
@@ -181,6 +194,7 @@ impl Bmc {
         }
         self.heed_password_fault();
         let now = self.machine.shared.elapsed();
+        self.server.chassis_mut().console = Some(from);
         self.server.handle(now, from, &datagram);
         while let Some(event) = self.server.poll_event() {
             tracing::trace!(machine = self.machine.name(), ?event, "bmc");

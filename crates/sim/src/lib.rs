@@ -35,6 +35,7 @@ pub use error::SimError;
 pub use fault::{Fault, FaultKind, FaultPlan};
 pub use fleet::{Fleet, NodeListing};
 pub use identity::Credentials;
+pub use ipmi::command::boot::BootDevice;
 pub use machine::{Machine, MachineState, Phase};
-pub use operation::{Operation, OperationKind, Outcome};
+pub use operation::{BmcCommand, BmcOrder, Operation, OperationKind, Outcome};
 pub use options::{ApiAccess, Bind, FleetOptions, Span, Timing};

@@ -17,7 +17,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::fleet::Shared;
 use crate::identity::{Credentials, Identity};
 use crate::life;
-use crate::operation::{Operation, OperationKind, Outcome};
+use crate::operation::{BmcCommand, BmcOrder, Operation, OperationKind, Outcome};
 use crate::options::Span;
 
 /// Operations kept per machine; more than any test makes and little enough for thousands of machines.
@@ -86,6 +86,8 @@ struct Inner {
     operations: Vec<Operation>,
     /// Consoles that waited for an answer of the BMC at once, at most.
     consoles: usize,
+    /// What the BMC was told.
+    orders: Vec<BmcOrder>,
     random: SmallRng,
     /// Ends everything that runs on the machine.
     power: Option<CancellationToken>,
@@ -118,6 +120,7 @@ impl Machine {
             faults,
             operations: Vec::new(),
             consoles: 0,
+            orders: Vec::new(),
             random,
             power: None,
         };
@@ -190,9 +193,24 @@ impl Machine {
         self.inner().consoles
     }
 
-    /// Counts them anew.
+    /// What its BMC was told and carried out, in order; the first thousand.
+    pub fn bmc_orders(&self) -> Vec<BmcOrder> {
+        self.inner().orders.clone()
+    }
+
+    /// Counts consoles anew, and forgets what they told the BMC.
     pub fn forget_consoles(&self) {
-        self.inner().consoles = 0;
+        let mut inner = self.inner();
+        inner.consoles = 0;
+        inner.orders.clear();
+    }
+
+    pub(crate) fn note_order(&self, console: SocketAddr, what: BmcCommand) {
+        let at = self.shared.elapsed();
+        let mut inner = self.inner();
+        if inner.orders.len() < MAX_OPERATIONS {
+            inner.orders.push(BmcOrder { console, what, at });
+        }
     }
 
     pub(crate) fn note_consoles(&self, waiting: usize) {

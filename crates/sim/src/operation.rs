@@ -1,6 +1,11 @@
-//! The list of what was done to a machine's disks: the evidence for "nothing destructive was repeated".
+//! The lists of what was done to a machine's disks and what its BMC was told: the evidence for "nothing destructive was
+//! repeated" and "by one at a time".
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use ipmi::command::boot::BootDevice;
+use ipmi::command::chassis::ChassisControl;
 
 /// Something that destroys or replaces data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +22,26 @@ pub enum OperationKind {
     InstallBootloader,
     /// Any other step that changes the machine; [`Operation::detail`] has its name.
     Other,
+}
+
+/// A command that a BMC carried out and that changed something: not a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BmcOrder {
+    /// Who gave it: a console has a socket of its own for each of its sessions.
+    pub console: SocketAddr,
+    /// The command.
+    pub what: BmcCommand,
+    /// When, since the fleet's start.
+    pub at: Duration,
+}
+
+/// What a BMC was told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BmcCommand {
+    /// Chassis Control: power, reset, interrupt.
+    Control(ChassisControl),
+    /// The boot override.
+    BootDevice(BootDevice),
 }
 
 /// How an operation ended.

@@ -5,6 +5,7 @@
 //! What is done to the site is in `trouble`, what must hold afterwards in `proof`, the orders in `work`.
 
 mod images;
+mod network;
 mod proof;
 mod proxy;
 mod site;
@@ -15,8 +16,9 @@ use crate::servers::Scratch;
 use crate::{build, say, setup};
 use anyhow::{Context as _, Result};
 use lab::LabDir;
-use site::Site;
-use std::path::PathBuf;
+use network::Ground;
+use site::{Place, Site};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 use trouble::Trouble;
@@ -48,7 +50,7 @@ pub(crate) struct ClusterOptions {
 impl ClusterOptions {
     /// What every change is tried with: fewer machines, the troubles that tell most.
     pub(crate) fn brief(service: Option<PathBuf>) -> Self {
-        let troubles = vec![Trouble::Kill, Trouble::RestartStore];
+        let troubles = vec![Trouble::Kill, Trouble::Cut, Trouble::RestartStore];
         Self { nodes: 60, troubles, rabbitmq: false, service, keep: false }
     }
 
@@ -80,6 +82,8 @@ struct Row {
     /// Effects recorded, of which another conductor than before.
     effects: usize,
     moved: usize,
+    /// Commands of BMCs that changed something.
+    commands: usize,
 }
 
 /// Tries all troubles on one site. An error unless everything holds after each.
@@ -87,20 +91,37 @@ pub(crate) fn run(dir: &LabDir, options: &ClusterOptions) -> Result<()> {
     setup::ensure(dir)?;
     let binary = options.service.clone().map_or_else(build::plain_service, Ok)?;
     let mut scratch = Scratch::new(dir, "cluster", options.keep)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let tried = runtime.block_on(async {
-        tokio::select! {
-            tried = try_all(&binary, &scratch, options) => tried,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    let tried = match Ground::new(&scratch.folder) {
+        Ok(ground) => ground.inside(|| try_at(&binary, &scratch, options, Place::Hosts)),
+        Err(error) => {
+            say(&format!(
+                "no network namespaces here ({error:#}): all conductors are on this host, and one is cut off by a proxy"
+            ));
+            try_at(&binary, &scratch, options, Place::Together)
         }
-    });
+    };
     scratch.keep_if(tried.is_err());
     tell(&tried?, options);
     Ok(())
 }
 
-async fn try_all(binary: &std::path::Path, scratch: &Scratch, options: &ClusterOptions) -> Result<Vec<Row>> {
-    let mut site = Site::start(binary, &scratch.folder, options).await?;
+fn try_at(binary: &Path, scratch: &Scratch, options: &ClusterOptions, place: Place) -> Result<Vec<Row>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            tried = try_all(binary, scratch, options, place) => tried,
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        }
+    })
+}
+
+async fn try_all(
+    binary: &Path,
+    scratch: &Scratch,
+    options: &ClusterOptions,
+    place: Place,
+) -> Result<Vec<Row>> {
+    let mut site = Site::start(binary, &scratch.folder, options, place).await?;
     let mut rows = Vec::new();
     for trouble in options.troubles() {
         say(&format!("{trouble}: ordering"));
@@ -124,7 +145,7 @@ async fn try_one(site: &mut Site, trouble: Trouble) -> Result<Row> {
         if dead_hands == 0 {
             taken_over.get_or_insert(began.elapsed());
         }
-        if harm.mend_in_time(site)? && work.has_ended(site).await? {
+        if harm.mend_in_time(site, taken_over.is_some()).await? && work.has_ended(site).await? {
             break;
         }
         anyhow::ensure!(
@@ -147,20 +168,23 @@ async fn try_one(site: &mut Site, trouble: Trouble) -> Result<Row> {
         ended,
         effects: proved.effects,
         moved: proved.moved,
+        commands: proved.commands,
     })
 }
 
 fn tell(rows: &[Row], options: &ClusterOptions) {
     println!("{} machines, three conductors:\n", options.nodes);
     println!(
-        "| trouble | flows under way | the victim's | taken over, s | all ended, s | effects | on other hands |"
+        "| trouble | flows under way | the victim's | taken over, s | all ended, s | effects | in other hands | BMCs' commands |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for Row { trouble, under_way, hit, taken_over, ended, effects, moved } in rows {
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for Row { trouble, under_way, hit, taken_over, ended, effects, moved, commands } in rows {
         let (taken_over, ended) = (taken_over.as_secs_f64(), ended.as_secs_f64());
-        println!("| {trouble} | {under_way} | {hit} | {taken_over:.1} | {ended:.1} | {effects} | {moved} |");
+        println!(
+            "| {trouble} | {under_way} | {hit} | {taken_over:.1} | {ended:.1} | {effects} | {moved} | {commands} |"
+        );
     }
     println!(
-        "\nEach node ended where it should, nothing destructive was repeated, none had two conductors at once."
+        "\nEach node ended where it should, nothing destructive was repeated, none had two conductors at once, and no BMC took a command from who had been followed by another."
     );
 }

@@ -1,10 +1,11 @@
 //! A PostgreSQL server of Debian's for the length of a value: in a temporary folder, as an unprivileged user, on a free
-//! port of the loopback interface. Nothing of the machine's own servers is touched.
+//! port of the loopback interface, or of another one. Nothing of the machine's own servers is touched.
 
 use crate::process::{command, quiet};
 use anyhow::{Context as _, Result, bail};
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -17,12 +18,18 @@ const READY_TRIES: u32 = 200;
 pub(crate) struct Postgres {
     process: Child,
     folder: PathBuf,
+    address: Ipv4Addr,
     port: u16,
 }
 
 impl Postgres {
     /// Makes an empty database cluster in `folder` (which must not exist) and serves it.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
+        Self::start_at(folder, Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same for everybody in the network of this address, which is to be one that nobody else is in.
+    pub(crate) fn start_at(folder: &Path, address: Ipv4Addr) -> Result<Self> {
         let programs = programs()?;
         fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         let data = folder.join("data");
@@ -33,9 +40,12 @@ impl Postgres {
                 .arg(&data)
                 .current_dir(folder),
         )?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = serve(&programs, folder, port)?;
-        let mut server = Self { process, folder: folder.to_owned(), port };
+        let mut trusted = File::options().append(true).open(data.join("pg_hba.conf"))?;
+        writeln!(trusted, "host all all {address}/24 trust")?;
+        drop(trusted);
+        let port = TcpListener::bind((address, 0))?.local_addr()?.port();
+        let process = serve(&programs, folder, (address, port))?;
+        let mut server = Self { process, folder: folder.to_owned(), address, port };
         server.await_ready(&programs)?;
         Ok(server)
     }
@@ -48,7 +58,7 @@ impl Postgres {
         for _ in 0..READY_TRIES {
             if self.process.try_wait()?.is_some() {
                 let programs = programs()?;
-                self.process = serve(&programs, &self.folder, self.port)?;
+                self.process = serve(&programs, &self.folder, (self.address, self.port))?;
                 return self.await_ready(&programs);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -58,10 +68,10 @@ impl Postgres {
 
     /// A connection string.
     pub(crate) fn url(&self) -> String {
-        Self::url_at(self.port)
+        format!("postgres://{USER}@{}:{}/postgres", self.address, self.port)
     }
 
-    /// The same for who gets there by another port.
+    /// The same for who gets there by another port of the loopback interface.
     pub(crate) fn url_at(port: u16) -> String {
         format!("postgres://{USER}@127.0.0.1:{port}/postgres")
     }
@@ -83,11 +93,11 @@ impl Postgres {
                 bail!("postgres ended with {status}:\n{log}");
             }
             // `pg_isready` waits for the answer itself; a refused connection returns at once.
-            let address = (std::net::Ipv4Addr::LOCALHOST, self.port).into();
+            let address = (self.address, self.port).into();
             if TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok()
                 && quiet(
                     command(programs.join("pg_isready"))
-                        .args(["-q", "-t", "5", "-h", "127.0.0.1", "-p"])
+                        .args(["-q", "-t", "5", "-h", &self.address.to_string(), "-p"])
                         .arg(self.port.to_string()),
                 )
                 .is_ok()
@@ -112,14 +122,14 @@ impl Drop for Postgres {
 }
 
 /// Starts the server on the cluster in `folder`.
-fn serve(programs: &Path, folder: &Path, port: u16) -> Result<Child> {
+fn serve(programs: &Path, folder: &Path, (address, port): (Ipv4Addr, u16)) -> Result<Child> {
     let log = File::options().append(true).create(true).open(folder.join("log"))?;
     as_postgres(&programs.join("postgres"))
         .arg("-D")
         .arg(folder.join("data"))
         .arg("-k")
         .arg(folder)
-        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "fsync=off"])
+        .args(["-h", &address.to_string(), "-p", &port.to_string(), "-c", "fsync=off"])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

@@ -1,10 +1,10 @@
 //! A RabbitMQ server of Debian's for the length of a value: in a temporary folder, as an unprivileged user, on free ports
-//! of the loopback interface. Nothing of the machine's own servers is touched.
+//! of the loopback interface, or of another one. Nothing of the machine's own servers is touched.
 
 use crate::process::{command, quiet};
 use anyhow::{Context as _, Result, bail};
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub(crate) struct Rabbit {
     /// The port mapper that Erlang wants: the server would start one that outlives it.
     mapper: Child,
     folder: PathBuf,
+    address: Ipv4Addr,
     ports: Ports,
 }
 
@@ -31,8 +32,8 @@ struct Ports {
 }
 
 impl Rabbit {
-    /// Serves an empty broker from `folder` (which must not exist).
-    pub(crate) fn start(folder: &Path) -> Result<Self> {
+    /// Serves an empty broker at `address` from `folder` (which must not exist).
+    pub(crate) fn start(folder: &Path, address: Ipv4Addr) -> Result<Self> {
         anyhow::ensure!(Path::new(PROGRAM).exists(), "RabbitMQ is not installed (cargo xtask setup)");
         fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         let text = format!("default_user = {USER}\ndefault_pass = {USER}\nloopback_users = none\n");
@@ -52,8 +53,8 @@ impl Rabbit {
             .stderr(Stdio::null())
             .spawn()
             .context("start epmd")?;
-        let server = serve(folder, ports)?;
-        let mut rabbit = Self { server, mapper, folder: folder.to_owned(), ports };
+        let server = serve(folder, address, ports)?;
+        let mut rabbit = Self { server, mapper, folder: folder.to_owned(), address, ports };
         rabbit.await_ready()?;
         Ok(rabbit)
     }
@@ -62,17 +63,17 @@ impl Rabbit {
     pub(crate) fn restart(&mut self) -> Result<()> {
         self.server.kill()?;
         self.server.wait()?;
-        self.server = serve(&self.folder, self.ports)?;
+        self.server = serve(&self.folder, self.address, self.ports)?;
         self.await_ready()
     }
 
     /// Its address, with user and password.
     pub(crate) fn url(&self) -> String {
-        format!("amqp://{USER}:{USER}@127.0.0.1:{}/%2f", self.ports.amqp)
+        format!("amqp://{USER}:{USER}@{}:{}/%2f", self.address, self.ports.amqp)
     }
 
     fn await_ready(&mut self) -> Result<()> {
-        let address = (std::net::Ipv4Addr::LOCALHOST, self.ports.amqp).into();
+        let address = (self.address, self.ports.amqp).into();
         for _ in 0..READY_TRIES {
             if let Some(status) = self.server.try_wait()? {
                 let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
@@ -101,13 +102,13 @@ fn free() -> Result<TcpListener> {
     Ok(TcpListener::bind("127.0.0.1:0")?)
 }
 
-fn serve(folder: &Path, ports: Ports) -> Result<Child> {
+fn serve(folder: &Path, address: Ipv4Addr, ports: Ports) -> Result<Child> {
     let log = File::options().append(true).create(true).open(folder.join("log"))?;
     as_rabbit(PROGRAM)
         .env("HOME", folder)
         .env("ERL_EPMD_PORT", ports.mapper.to_string())
         .env("RABBITMQ_NODENAME", format!("wrought-{}@localhost", ports.amqp))
-        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODE_IP_ADDRESS", address.to_string())
         .env("RABBITMQ_NODE_PORT", ports.amqp.to_string())
         .env("RABBITMQ_DIST_PORT", ports.distribution.to_string())
         .env("RABBITMQ_MNESIA_BASE", folder.join("data"))
@@ -144,11 +145,11 @@ mod tests {
     #[test]
     fn it_serves_again_after_it_was_killed_and_leaves_nothing() {
         let folder = std::env::temp_dir().join(format!("wrought-rabbitmq-{}", std::process::id()));
-        let mut server = Rabbit::start(&folder).unwrap();
+        let mut server = Rabbit::start(&folder, Ipv4Addr::LOCALHOST).unwrap();
         let address = server.url();
         server.restart().unwrap();
         assert_eq!(server.url(), address);
-        assert!(TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, server.ports.amqp)).is_ok());
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, server.ports.amqp)).is_ok());
         drop(server);
         assert!(!folder.exists());
     }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use hostcmd::Command;
 use ipmi::command::boot::BootDevice;
 use ipmi::command::chassis::ChassisControl;
-use sim::{Bind, Fault, FaultKind, FaultPlan, Fleet, FleetOptions, Phase};
+use sim::{Bind, BmcCommand, Fault, FaultKind, FaultPlan, Fleet, FleetOptions, Phase};
 
 use super::{LONG, client, one, own_address, pool, reaches};
 
@@ -30,6 +30,37 @@ async fn fifty_bmcs_are_polled_and_switched() {
     assert_eq!(guid.to_uuid(), *machine.uuid().as_bytes());
     fleet.stop().await;
     pool.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_something_is_noted_with_who_told_it() {
+    let (fleet, machine) = one(FleetOptions::new(1, 6)).await;
+    let (pool, other) = (pool(), pool());
+    let (first, second) = (client(&pool, &machine), client(&other, &machine));
+    first.set_boot_device(BootDevice::Pxe, false, true).await.unwrap();
+    first.power_state().await.unwrap();
+    second.power_state().await.unwrap();
+    // Refused, so nothing changed.
+    second.chassis_control(ChassisControl::HardReset).await.unwrap_err();
+    first.chassis_control(ChassisControl::PowerUp).await.unwrap();
+    second.chassis_control(ChassisControl::PowerDown).await.unwrap();
+    let told = machine.bmc_orders();
+    let what: Vec<_> = told.iter().map(|order| order.what).collect();
+    assert_eq!(
+        what,
+        [
+            BmcCommand::BootDevice(BootDevice::Pxe),
+            BmcCommand::Control(ChassisControl::PowerUp),
+            BmcCommand::Control(ChassisControl::PowerDown),
+        ]
+    );
+    assert!(told[0].console == told[1].console && told[1].console != told[2].console, "{told:?}");
+    assert!(told[0].at <= told[1].at && told[1].at <= told[2].at);
+    machine.forget_consoles();
+    assert!(machine.bmc_orders().is_empty());
+    fleet.stop().await;
+    pool.shutdown().await;
+    other.shutdown().await;
 }
 
 async fn ipmitool(

@@ -34,10 +34,11 @@ impl Drop for Images {
 }
 
 impl Images {
-    pub(super) async fn start() -> Result<Self> {
+    /// Serves it at a free port of `address`.
+    pub(super) async fn start(address: Ipv4Addr) -> Result<Self> {
         let bytes = Bytes::from(image());
         let sha256 = hex(&Sha256::digest(&bytes));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = TcpListener::bind((address, 0)).await?;
         let url = format!("http://{}/tenant.raw", listener.local_addr()?);
         let task = tokio::spawn(async move {
             loop {

@@ -7,8 +7,8 @@ use super::work::Work;
 use anyhow::{Context as _, Result, ensure};
 use db::JournalRow;
 use model::{NodeUuid, Timestamp};
-use sim::{OperationKind, Outcome};
-use std::collections::BTreeMap;
+use sim::{BmcOrder, OperationKind, Outcome};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Journal lines read of a node: more than an order has.
 const LINES: usize = 400;
@@ -20,6 +20,8 @@ pub(super) struct Proved {
     pub(super) effects: usize,
     /// Effects that another conductor recorded than the one before it, of the same node.
     pub(super) moved: usize,
+    /// Commands that BMCs carried out and that changed something.
+    pub(super) commands: usize,
 }
 
 /// Checks all of it.
@@ -35,6 +37,9 @@ pub(super) async fn check(site: &Site, work: &Work, harm: &Harm) -> Result<Prove
         proved.effects += rows.len();
         proved.moved += rows.windows(2).filter(|pair| pair[0].conductor != pair[1].conductor).count();
         one_at_a_time(&rows, harm).with_context(|| order.machine.name().to_owned())?;
+        let told = order.machine.bmc_orders();
+        proved.commands += told.len();
+        who_was_followed_changes_nothing(&told).with_context(|| order.machine.name().to_owned())?;
         all.extend(rows);
     }
     epochs_never_go_back(&all)?;
@@ -42,8 +47,9 @@ pub(super) async fn check(site: &Site, work: &Work, harm: &Harm) -> Result<Prove
     Ok(proved)
 }
 
-/// Each operation that destroys data was done once, to its end, and no BMC was asked two things at once.
-/// A conductor that wakes up closes the sessions that it still has: that is a second console, and changes nothing.
+/// Each operation that destroys data was done once, to its end, and no BMC was asked two things at once. Who was stopped for
+/// a while cannot close its sessions before others open theirs: it does so when it wakes up, which is a second console, and
+/// changes nothing: see [`who_was_followed_changes_nothing`].
 fn nothing_twice(work: &Work, harm: &Harm) -> Result<()> {
     let most = if harm.wakes { 2 } else { 1 };
     for order in &work.orders {
@@ -83,6 +89,23 @@ fn one_at_a_time(rows: &[JournalRow], harm: &Harm) -> Result<()> {
                 "{host} was at {first:?} when another conductor began {second:?}; harm: {harm:?}"
             );
         }
+    }
+    Ok(())
+}
+
+/// Once somebody has changed something over another session, nothing is changed over an earlier one any more, whosoever's it
+/// is: a conductor has one session with a BMC at a time, and who takes over opens its own.
+fn who_was_followed_changes_nothing(told: &[BmcOrder]) -> Result<()> {
+    let mut followed = BTreeSet::new();
+    for pair in told.windows(2) {
+        let [before, order] = pair else { continue };
+        if before.console != order.console {
+            followed.insert(before.console);
+        }
+        ensure!(
+            !followed.contains(&order.console),
+            "{order:?} came over a session that was followed: {told:?}"
+        );
     }
     Ok(())
 }
@@ -135,6 +158,18 @@ mod tests {
         assert!(one_at_a_time(&open, &quiet).is_err());
         let same = [row(1, "a", 1, 10, None), row(2, "a", 2, 20, Some(30))];
         one_at_a_time(&same, &quiet).unwrap();
+    }
+
+    #[test]
+    fn a_zombie_that_commands_is_seen() {
+        let order = |port| BmcOrder {
+            console: ([127, 0, 0, 1], port).into(),
+            what: sim::BmcCommand::BootDevice(sim::BootDevice::Pxe),
+            at: std::time::Duration::ZERO,
+        };
+        who_was_followed_changes_nothing(&[order(1), order(1), order(2), order(3), order(3)]).unwrap();
+        assert!(who_was_followed_changes_nothing(&[order(1), order(2), order(1)]).is_err());
+        assert!(who_was_followed_changes_nothing(&[order(1), order(2), order(3), order(2)]).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A network that can be cut: connections to a server go through here, and when it is cut they stay open and nothing moves.
+//! A network that can be cut, for where there may be no networks of our own: connections to a server go through here, and when it is cut they stay open and nothing moves.
 //! When it is mended, what was held moves on, as TCP does after an interruption.
 
 use anyhow::Result;

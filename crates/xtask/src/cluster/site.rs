@@ -2,6 +2,7 @@
 
 use super::ClusterOptions;
 use super::images::Images;
+use super::network::{self, Host};
 use super::proxy::Proxy;
 use super::work::Job;
 use crate::api::Client;
@@ -14,8 +15,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use db::{Db, NodeQuery, Scope};
 use model::Node;
 use rustix::process::{Pid, Signal, kill_process};
-use sim::{ApiAccess, Fault, Fleet, FleetOptions, Span, Timing};
+use sim::{ApiAccess, Bind, Fault, Fleet, FleetOptions, Span, Timing};
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -44,7 +46,63 @@ pub(super) struct Process {
     folder: PathBuf,
     child: Option<Child>,
     /// Its way to the store.
-    pub(super) way: Proxy,
+    pub(super) way: Way,
+}
+
+/// How a process gets to the store.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// As everybody else.
+    Plain,
+    /// It is on a host of its own, with a network for that.
+    Host(Host),
+    /// Through something that may stop carrying.
+    Proxy(Proxy),
+}
+
+impl Way {
+    /// From now on nothing comes through, and nobody is told.
+    pub(super) async fn cut(&self) -> Result<()> {
+        match self {
+            Self::Plain => bail!("this process cannot be cut off"),
+            Self::Host(host) => host.cut().await,
+            Self::Proxy(proxy) => {
+                proxy.cut();
+                Ok(())
+            }
+        }
+    }
+
+    /// Undoes it.
+    pub(super) async fn mend(&self) -> Result<()> {
+        match self {
+            Self::Plain => Ok(()),
+            Self::Host(host) => host.mend().await,
+            Self::Proxy(proxy) => {
+                proxy.mend();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Where the parts of a site are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Each conductor on a host of its own.
+    Hosts,
+    /// All on this one.
+    Together,
+}
+
+impl Place {
+    /// Where the store and the bus listen, and where the machines and the images are.
+    const fn addresses(self) -> (Ipv4Addr, Ipv4Addr) {
+        match self {
+            Self::Hosts => (network::STORE, network::MACHINES),
+            Self::Together => (Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST),
+        }
+    }
 }
 
 impl Drop for Process {
@@ -95,8 +153,14 @@ impl Process {
     fn run(&mut self, binary: &Path) -> Result<()> {
         let log = File::options().append(true).create(true).open(self.folder.join("log"))?;
         let mut start = command("setpriv");
-        start.args(["--pdeathsig", "KILL"]).arg(binary);
-        start.args(["serve", "--role", self.role, "--config"]).arg(self.folder.join("wrought.toml"));
+        start.args(["--pdeathsig", "KILL"]);
+        if let Way::Host(host) = &self.way {
+            start.args(host.entrance());
+        }
+        start
+            .arg(binary)
+            .args(["serve", "--role", self.role, "--config"])
+            .arg(self.folder.join("wrought.toml"));
         start.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.child = Some(start.spawn().with_context(|| format!("start {}", self.name))?);
         Ok(())
@@ -141,15 +205,26 @@ fn timing() -> Timing {
 
 impl Site {
     /// Starts everything, with machines that wait for orders.
-    pub(super) async fn start(binary: &Path, folder: &Path, options: &ClusterOptions) -> Result<Self> {
-        let postgres = Postgres::start(&folder.join("postgres"))?;
-        let rabbit = if options.rabbitmq { Some(Rabbit::start(&folder.join("rabbitmq"))?) } else { None };
+    pub(super) async fn start(
+        binary: &Path,
+        folder: &Path,
+        options: &ClusterOptions,
+        place: Place,
+    ) -> Result<Self> {
+        if place == Place::Hosts {
+            network::lay().await?;
+        }
+        let (near_store, near_machines) = place.addresses();
+        let postgres = Postgres::start_at(&folder.join("postgres"), near_store)?;
+        let rabbit =
+            options.rabbitmq.then(|| Rabbit::start(&folder.join("rabbitmq"), near_store)).transpose()?;
         let bus = rabbit.as_ref().map(|rabbit| format!("\n[messaging]\nurl = \"{}\"\n", rabbit.url()));
         let db = Db::open(&db::Options::new(postgres.url().parse()?)).await?;
         let port = idle_port()?;
         let base = format!("http://127.0.0.1:{port}");
         let fleet = fleet::start(FleetOptions {
             api: Some(ApiAccess::new(base.parse()?)),
+            bind: Bind::Ephemeral(near_machines.into()),
             timing: timing(),
             ..FleetOptions::new(options.nodes, SEED)
         })
@@ -158,31 +233,37 @@ impl Site {
             machine.inject_fault(Fault::SlowBmc(BMC));
         }
         fleet::enroll(&db, &fleet, Job::first_state).await?;
-        let process = async |name: &str, role| {
-            let process = Process {
-                name: name.to_owned(),
-                role,
-                folder: folder.join(name),
-                child: None,
-                way: Proxy::start(postgres.port()).await?,
+        let process = async |name: &str, number: Option<usize>| {
+            let own = folder.join(name);
+            fs::create_dir_all(&own)?;
+            let way = match number {
+                None => Way::Plain,
+                Some(number) if place == Place::Hosts => Way::Host(Host::new(number, &own).await?),
+                Some(_) => Way::Proxy(Proxy::start(postgres.port()).await?),
             };
-            fs::create_dir_all(&process.folder)?;
+            let (url, address) = match &way {
+                Way::Plain => (postgres.url(), near_machines),
+                Way::Host(host) => (postgres.url(), host.address()?),
+                Way::Proxy(proxy) => (Postgres::url_at(proxy.port()), near_machines),
+            };
+            let role = if number.is_some() { "conductor" } else { "api" };
+            let process = Process { name: name.to_owned(), role, folder: own, child: None, way };
             for file in ["vmlinuz", "initramfs"] {
                 fs::write(process.folder.join(file), file)?;
             }
-            let url = Postgres::url_at(process.way.port());
-            let text = configuration(&process.folder, name, (port, idle_port()?), &url)
+            let images = SocketAddr::from((address, idle_port()?));
+            let text = configuration(&process.folder, name, (port, images), &url)
                 + bus.as_deref().unwrap_or_default();
             fs::write(process.folder.join("wrought.toml"), text)?;
             anyhow::Ok(process)
         };
-        let api = process("api", "api").await?;
+        let api = process("api", None).await?;
         let mut conductors = Vec::new();
-        for name in CONDUCTORS {
-            conductors.push(process(name, "conductor").await?);
+        for (number, name) in CONDUCTORS.into_iter().enumerate() {
+            conductors.push(process(name, Some(number)).await?);
         }
         let client = Client::new(&base, None)?.patient(READY);
-        let images = Images::start().await?;
+        let images = Images::start(near_machines).await?;
         let binary = binary.to_owned();
         let mut site = Self { binary, postgres, rabbit, api, conductors, db, client, fleet, images };
         site.whole_again().await?;
@@ -278,7 +359,7 @@ impl Site {
 
 /// The same for all but for names and places. Power is not compared, so that nobody but a node's conductor has business with
 /// its BMC.
-fn configuration(folder: &Path, name: &str, (port, images): (u16, u16), database: &str) -> String {
+fn configuration(folder: &Path, name: &str, (port, images): (u16, SocketAddr), database: &str) -> String {
     format!(
         r#"data_dir = "{folder}/data"
 
@@ -303,8 +384,8 @@ token_timeout = 10
 sync_power_state_interval = 0
 
 [netboot]
-server_address = "127.0.0.1"
-http_listen = "127.0.0.1:{images}"
+server_address = "{address}"
+http_listen = "{images}"
 
 [deploy]
 kernel = "{folder}/vmlinuz"
@@ -312,6 +393,7 @@ ramdisk = "{folder}/initramfs"
 image_reach = "anywhere"
 "#,
         folder = folder.display(),
+        address = images.ip(),
         sign = SIGN_OF_LIFE.as_secs(),
         lease = LEASE.as_secs(),
     )

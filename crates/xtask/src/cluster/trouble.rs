@@ -69,7 +69,7 @@ impl Trouble {
         match self {
             Self::Kill => site.process(victim)?.kill()?,
             Self::Stall => site.process(victim)?.signal(Signal::STOP)?,
-            Self::Cut => site.process(victim)?.way.cut(),
+            Self::Cut => site.process(victim)?.way.cut().await?,
             Self::RestartStore => site.postgres.restart().await?,
             Self::RestartBus => match &mut site.rabbit {
                 Some(rabbit) => rabbit.restart()?,
@@ -100,17 +100,18 @@ impl Trouble {
 }
 
 impl Harm {
-    /// Ends what lasts for a time, when that has passed; whether it is over.
-    pub(super) fn mend_in_time(&mut self, site: &mut Site) -> Result<bool> {
+    /// Ends what lasts for a time, when that has passed and others have taken over, which they must not need the victim for;
+    /// whether it is over.
+    pub(super) async fn mend_in_time(&mut self, site: &mut Site, taken_over: bool) -> Result<bool> {
         let Some((trouble, at)) = self.mend else { return Ok(true) };
-        if Instant::now() < at {
+        if Instant::now() < at || !taken_over {
             return Ok(false);
         }
         let victim = site.process(self.victim.as_deref().unwrap_or_default())?;
         if trouble == Trouble::Stall {
             victim.signal(Signal::CONT)?;
         } else {
-            victim.way.mend();
+            victim.way.mend().await?;
         }
         self.mend = None;
         Ok(true)
