@@ -10,10 +10,10 @@ use cluster::Members;
 use conductor_api::RequestError;
 use db::{Admission, Commit, Db, DbError, FlowRow, HistoryEntry, JournalWrite};
 use driver::Registry;
-use model::{HistoryUuid, Node, NodeUuid, Timestamp};
+use model::{FlowId, HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
     Decision, Effect, Entry, ErrorCode, FlowRecord, Input, OfferedStep, Outcome, PlannedStep, Plans,
-    StepError, StepList, Wish, World, feed, hold_on,
+    StepError, StepList, Wish, World, feed, hold_on, take_up,
 };
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
@@ -92,6 +92,22 @@ pub(crate) enum TurnError {
     /// The core refused.
     #[error(transparent)]
     Refused(#[from] RequestError),
+}
+
+/// What a flow is fed.
+enum Fed {
+    Input(Input),
+    /// It was nobody's any more in this run, after the effect with this number.
+    TakenUp(FlowId, i64),
+}
+
+impl Fed {
+    fn decide(&self, node: Node, flow: Option<FlowRecord>, world: World<'_>) -> Decision {
+        match self {
+            Self::Input(input) => feed(node, flow, input.clone(), world),
+            Self::TakenUp(run, seq) => take_up(node, flow, (*run, *seq), world),
+        }
+    }
 }
 
 /// The plans of a node's driver, with the switches of the configuration.
@@ -375,6 +391,22 @@ impl Engine {
 
     /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.
     pub(crate) fn drive(self: &Arc<Self>, node: NodeUuid, input: Input) {
+        self.drive_with(node, Fed::Input(input));
+    }
+
+    /// Goes on with a flow that is nobody's any more, as this row says. A caller or an agent may be faster: then somebody is at
+    /// work on it already, and what is under way must not be begun a second time.
+    pub(crate) fn go_on_with(self: &Arc<Self>, row: &FlowRow) {
+        match serde_json::from_str::<FlowRecord>(&row.record) {
+            Ok(record) => self.drive_with(row.node, Fed::TakenUp(record.id, record.seq)),
+            Err(error) => {
+                let error = TurnError::Record(error);
+                tracing::error!(node = %row.node, error = &error as &dyn std::error::Error, "the flow cannot go on");
+            }
+        }
+    }
+
+    fn drive_with(self: &Arc<Self>, node: NodeUuid, input: Fed) {
         let engine = Arc::clone(self);
         let span = tracing::info_span!(parent: None, "drive", node = %node);
         self.tasks.spawn(async move { engine.drive_on(node, Some(input), None).await }.instrument(span));
@@ -404,7 +436,7 @@ impl Engine {
     async fn drive_on(
         self: Arc<Self>,
         uuid: NodeUuid,
-        mut input: Option<Input>,
+        mut input: Option<Fed>,
         mut todo: Option<(Standing, Effect)>,
     ) {
         // Whatever comes of this is said under the registration that it began under, or not at all.
@@ -429,7 +461,7 @@ impl Engine {
             };
             self.driving.lock().unwrap_or_else(PoisonError::into_inner).remove(&uuid);
             let Some(outcome) = outcome else { return };
-            input = Some(Input::Ended { run, seq, outcome });
+            input = Some(Fed::Input(Input::Ended { run, seq, outcome }));
         }
     }
 
@@ -439,11 +471,11 @@ impl Engine {
         tenure: &Tenure,
         uuid: NodeUuid,
         mut known: Option<Standing>,
-        input: Input,
+        input: Fed,
     ) -> Option<(Standing, Option<Effect>)> {
         let mut pause = Duration::from_millis(200);
         loop {
-            let again = |node, flow, world: World<'_>| Ok(feed(node, flow, input.clone(), world));
+            let again = |node, flow, world: World<'_>| Ok(input.decide(node, flow, world));
             let turn = Box::pin(self.turn_under(tenure, uuid, None, known.take(), again)).await;
             match turn {
                 Ok(turn) => return Some(turn),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use db::{Db, DbError, Registration, StrayFlow, Term};
 use driver::Registry;
-use provision::Input;
 
 use crate::Options;
 use crate::engine::Engine;
@@ -26,12 +25,10 @@ pub(crate) async fn register(db: &Db, registry: &Registry, options: &Options) ->
 }
 
 impl Engine {
-    /// Drives every flow that this conductor had when it ended, or lost its lease.
+    /// Drives every flow that this conductor had when it ended.
     pub(crate) async fn resume_flows(self: &Arc<Self>) -> Result<usize, DbError> {
         let flows = self.db.flows_of_conductor(&self.options.hostname).await?;
-        for row in &flows {
-            self.drive(row.node, Input::Restarted);
-        }
+        flows.iter().for_each(|row| self.go_on_with(row));
         Ok(flows.len())
     }
 
@@ -91,11 +88,16 @@ impl Engine {
                     "registered again after signs of life came too late"
                 );
                 let epoch = tenure.term.epoch;
+                // Before anything begins under it: whatever is open now, nobody is at work on.
+                let left = self.db.flows_of_conductor(&self.options.hostname).await;
                 self.tenure.store(Arc::new(tenure));
                 self.epochs.send_replace(epoch);
-                if let Err(error) = self.resume_flows().await {
+                match left {
+                    Ok(left) => left.iter().for_each(|row| self.go_on_with(row)),
                     // Their deadlines bring them back.
-                    tracing::error!(error = &error as &dyn std::error::Error, "cannot read flows");
+                    Err(error) => {
+                        tracing::error!(error = &error as &dyn std::error::Error, "cannot read flows");
+                    }
                 }
             }
             Err(error) => {
@@ -139,9 +141,9 @@ impl Engine {
         let strays = self.db.stray_flows().await?;
         let ours: Vec<StrayFlow> = strays.into_iter().filter(|stray| self.is_ours(stray)).collect();
         for batch in ours.chunks(BATCH) {
-            for node in self.db.claim_flows(batch.to_vec(), &tenure.term).await? {
-                tracing::warn!(%node, "taken over");
-                self.drive(node, Input::Restarted);
+            for row in self.db.claim_flows(batch.to_vec(), &tenure.term).await? {
+                tracing::warn!(node = %row.node, "taken over");
+                self.go_on_with(&row);
             }
         }
         Ok(())

@@ -50,7 +50,7 @@ impl Engine {
             let due = record.map_or(Due::Timer, |flow| flow.due());
             tracing::warn!(node = %row.node, flow = row.kind, ?due, "deadline passed");
             match due {
-                Due::Restarted => self.drive(row.node, Input::Restarted),
+                Due::Restarted => self.go_on_with(&row),
                 Due::Overdue => self.drive_overdue(row.node),
                 Due::Timer => self.drive(row.node, Input::Timer),
             }

@@ -490,12 +490,12 @@ impl Db {
         self.read(Size::Scan, flow::strays).await
     }
 
-    /// Makes `by` the conductor of those flows that nobody else claimed, at least one; answers with their nodes. Those that
-    /// somebody is just writing are passed over.
+    /// Makes `by` the conductor of those flows that nobody else claimed, at least one; answers with them. Those that somebody
+    /// is just writing are passed over.
     ///
     /// # Errors
     /// `Fenced`.
-    pub async fn claim_flows(&self, strays: Vec<StrayFlow>, by: &Term) -> Result<Vec<NodeUuid>, DbError> {
+    pub async fn claim_flows(&self, strays: Vec<StrayFlow>, by: &Term) -> Result<Vec<FlowRow>, DbError> {
         let by = by.clone();
         self.write(move |session| flow::claim(session, &strays, &by)).await
     }

@@ -258,37 +258,38 @@ pub(crate) fn strays(session: &mut dyn Session) -> Result<Vec<StrayFlow>, DbErro
     })
 }
 
-/// Makes `by` the conductor of those flows that nobody else claimed or is just writing; answers with their nodes.
+/// Makes `by` the conductor of those flows that nobody else claimed or is just writing; answers with them.
 pub(crate) fn claim(
     session: &mut dyn Session,
     strays: &[StrayFlow],
     by: &Term,
-) -> Result<Vec<NodeUuid>, DbError> {
+) -> Result<Vec<FlowRow>, DbError> {
     conductor::check(session, by)?;
     // A conductor that stands still may do so in a transaction: what it has locked must not keep us from all the rest.
     let free = format!(
-        "SELECT f.node_uuid, f.conductor FROM flows f JOIN nodes n ON n.uuid = f.node_uuid \
+        "SELECT f.node_uuid, f.flow, f.kind, f.record, f.deadline_at, f.updated_at, f.conductor FROM flows f JOIN nodes n ON n.uuid = f.node_uuid \
          WHERE f.node_uuid IN ({}){}",
         placeholders(strays.len()),
         session.skipping_locked()
     );
     let wanted: Vec<Param<'_>> = strays.iter().map(|stray| stray.node.param()).collect();
-    let found: Vec<(NodeUuid, String)> =
-        all(session, &free, &wanted, |row| Ok((row.take(0)?, row.take(1)?)))?;
+    let mut claimed = all(session, &free, &wanted, decode)?;
     let unclaimed =
-        |stray: &&StrayFlow| found.iter().any(|(node, of)| *node == stray.node && *of == stray.conductor);
-    let claimed: Vec<NodeUuid> = strays.iter().filter(unclaimed).map(|stray| stray.node).collect();
+        |row: &FlowRow| strays.iter().any(|stray| stray.node == row.node && stray.conductor == row.conductor);
+    claimed.retain(unclaimed);
     if claimed.is_empty() {
         return Ok(claimed);
     }
     let these = placeholders(claimed.len());
-    let mut params: Vec<Param<'_>> = claimed.iter().map(|node| node.param()).collect();
+    let mut params: Vec<Param<'_>> = claimed.iter().map(|row| row.node.param()).collect();
     // A decision that was made before must not put the old conductor's name back.
     let outdate = format!("UPDATE nodes SET revision = revision + 1 WHERE uuid IN ({these})");
     session.execute((&outdate).into(), &params)?;
     params.push(text(&by.hostname));
     let claim = format!("UPDATE flows SET conductor = ?{} WHERE node_uuid IN ({these})", params.len());
     session.execute((&claim).into(), &params)?;
+    drop(params);
+    claimed.iter_mut().for_each(|row| row.conductor.clone_from(&by.hostname));
     Ok(claimed)
 }
 

@@ -47,4 +47,4 @@ pub use step::{Action, AgentStep, NetworkChange, OnRestart, PlannedStep, StepLis
 pub use told::{Status, told_as};
 pub use transitions::{TRANSITIONS, allowed_from, next_state};
 pub use turn::AUTOMATIC_LESSEE;
-pub use wake::{DRIVEN_STATES, Due, fail_orphan, feed, hold_on};
+pub use wake::{DRIVEN_STATES, Due, fail_orphan, feed, hold_on, take_up};

@@ -61,6 +61,20 @@ pub fn feed(node: Node, flow: Option<FlowRecord>, input: Input, world: World<'_>
     }
 }
 
+/// Takes up a flow that nobody works on any more, as it was seen then: in run `run`, with the effect `seq` as its last. Whoever
+/// has begun another since is at work on it, and it is left alone.
+pub fn take_up(
+    node: Node,
+    flow: Option<FlowRecord>,
+    (run, seq): (FlowId, i64),
+    world: World<'_>,
+) -> Decision {
+    match flow {
+        Some(flow) if flow.id == run && flow.seq == seq => decide(node, flow, Input::Restarted, world),
+        flow => Decision::rest(node, flow),
+    }
+}
+
 /// Holds a node on for an effect that could not begin yet, as if it had been decided now; `None` when it is not to be done
 /// any more.
 pub fn hold_on(
