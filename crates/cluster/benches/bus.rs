@@ -3,18 +3,13 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for people to read")]
 
-#[path = "../tests/suite/rabbit.rs"]
-mod rabbit;
-#[path = "../../db/tests/suite/server.rs"]
-#[expect(dead_code, reason = "the tests of other crates use more of it")]
-mod server;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::bus::{Answers, Broker, Bus, Question, RabbitBus, StoreBus};
 use db::{Db, Options, Registration};
 use futures_util::future::{BoxFuture, join_all};
+use model::Secret;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -37,8 +32,8 @@ impl Answers for Echo {
 
 #[tokio::main]
 async fn main() {
-    let postgres = server::TempPg::start().await;
-    let url = postgres.create_database("bench").await;
+    let postgres = lab::Postgres::start().await.unwrap();
+    let url = postgres.create_database("bench").await.unwrap();
     let open = async || Db::open(&Options::new(url.parse().unwrap())).await.unwrap();
     let (one, other) = (open().await, open().await);
     let host = Registration {
@@ -48,10 +43,10 @@ async fn main() {
     };
     one.register_conductor(host).await.unwrap();
     measure("PostgreSQL (fsync off)", &StoreBus::open(one), &StoreBus::open(other)).await;
-    let rabbit = rabbit::TempRabbit::start().await;
-    let broker = Broker::new(&rabbit.url(), None, "bench").unwrap();
+    let rabbit = lab::Rabbit::start().await.unwrap();
+    let broker = Broker::new(&Secret::new(rabbit.url()), None, "bench").unwrap();
     measure("RabbitMQ", &RabbitBus::open(broker.clone()), &RabbitBus::open(broker)).await;
-    postgres.stop().await;
+    postgres.stop().await.unwrap();
 }
 
 async fn measure(name: &str, asking: &impl Bus, serving: &impl Bus) {

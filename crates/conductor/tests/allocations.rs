@@ -1,10 +1,6 @@
 //! Allocations by way of the real router, with a real conductor, on both stores.
 #![expect(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
-#[path = "../../db/tests/suite/server.rs"]
-#[allow(dead_code, reason = "one database is enough here; it is never emptied")]
-mod server;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,12 +136,12 @@ async fn no_node_is_given_twice_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_node_is_given_twice_on_postgres() {
-    let server = server::TempPg::start().await;
-    let url = server.create_database("allocations").await;
+    let server = lab::Postgres::start().await.unwrap();
+    let url = server.create_database("allocations").await.unwrap();
     let db = Db::open(&db::Options::new(url.parse().unwrap())).await.unwrap();
     fifty_for_forty(db.clone()).await;
     db.close().await;
-    server.stop().await;
+    server.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

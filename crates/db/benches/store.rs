@@ -3,10 +3,6 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for people to read")]
 
-#[path = "../tests/suite/server.rs"]
-#[expect(dead_code, reason = "the tests of other crates use more of it")]
-mod server;
-
 use std::time::Duration;
 
 use db::{DatabaseUrl, Db, NodeKey, NodeQuery, Options, Scope};
@@ -24,13 +20,13 @@ async fn main() {
         measure(name, &db).await;
         db.close().await;
     }
-    let server = server::TempPg::start().await;
-    let url = server.create_database("bench").await;
-    server.empty("bench").await;
+    let server = lab::Postgres::start().await.unwrap();
+    let url = server.create_database("bench").await.unwrap();
+    server.empty("bench").await.unwrap();
     let db = Db::open(&Options::new(url.parse().unwrap())).await.unwrap();
     measure("PostgreSQL (fsync off)", &db).await;
     db.close().await;
-    server.stop().await;
+    server.stop().await.unwrap();
 }
 
 /// A node as production has them: about 1.5 KiB, two traits.

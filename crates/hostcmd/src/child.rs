@@ -145,6 +145,13 @@ impl Child {
         }
     }
 
+    /// Kills the process group (SIGKILL), without waiting.
+    pub fn kill(&self) {
+        if self.group.ended.is_none() {
+            self.group.kill();
+        }
+    }
+
     /// Asks the process group to end (SIGTERM), and kills it (SIGKILL) when the program has not ended after
     /// `grace`.
     ///

@@ -3,6 +3,8 @@
 //! [`Lab::up`] makes a network namespace and starts the machines' BMCs in it; [`Lab::block_on`] runs code inside that
 //! network; dropping the [`Lab`] leaves nothing behind. Knows nothing of the service under test: it powers machines,
 //! shows their consoles and measures them.
+//!
+//! [`Postgres`] and [`Rabbit`] are servers for tests that need no machine.
 
 mod console;
 mod control;
@@ -10,6 +12,7 @@ mod dir;
 mod machine;
 mod network;
 mod running;
+mod servers;
 
 pub use console::{Console, Waited};
 pub use control::MachineInfo;
@@ -17,6 +20,7 @@ pub use dir::LabDir;
 pub use machine::{Firmware, MachineSpec};
 pub use network::{BRIDGE, GATEWAY, Namespace, PREFIX_LENGTH};
 pub use running::{Lab, LabOptions, Machine, list, sweep};
+pub use servers::{Postgres, Rabbit, Shutdown, idle_port};
 
 /// TCP port of the lab's HTTP server for tenant images, on [`GATEWAY`].
 pub const IMAGE_PORT: u16 = 8080;

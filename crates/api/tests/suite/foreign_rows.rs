@@ -13,7 +13,6 @@ use policy::Caller;
 use serde_json::Value;
 
 use crate::fixture::{SaidBy, Site, address, caller, options};
-use crate::postgres_server::TempPg;
 
 const NODES: usize = 24;
 const PROJECTS: [&str; 3] = ["a", "b", "c"];
@@ -372,8 +371,8 @@ async fn on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_postgresql() {
-    let server = TempPg::start().await;
-    let url = server.create_database("foreign_rows").await;
+    let server = lab::Postgres::start().await.unwrap();
+    let url = server.create_database("foreign_rows").await.unwrap();
     nobody_sees_what_is_foreign(url.parse().unwrap(), 9, 40).await;
-    server.stop().await;
+    server.stop().await.unwrap();
 }

@@ -30,9 +30,6 @@ mod plans;
 mod policies;
 mod portgroups;
 mod ports;
-#[path = "../../../db/tests/suite/server.rs"]
-#[allow(dead_code, reason = "the store's own tests ask more of it")]
-mod postgres_server;
 mod random;
 mod refusals;
 mod releases;

@@ -8,13 +8,13 @@ use cluster::{Destination, Notifier};
 use db::Db;
 use futures_util::StreamExt as _;
 use hostcmd::Command;
+use lab::Rabbit;
 use lapin::options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties, Consumer, ExchangeKind};
-use model::{Node, Timestamp};
+use model::{Node, Secret, Timestamp};
 use serde_json::Value;
 
-use crate::rabbit::TempRabbit;
 use crate::site::Site;
 
 const LONG: Duration = Duration::from_mins(5);
@@ -36,7 +36,7 @@ struct Reader {
 }
 
 impl Reader {
-    async fn of(server: &TempRabbit, topic: &str) -> Self {
+    async fn of(server: &Rabbit, topic: &str) -> Self {
         let connection = connect(server).await;
         let channel = connection.create_channel().await.unwrap();
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
@@ -81,11 +81,11 @@ impl Reader {
 }
 
 /// A server that has just started may still hang up.
-async fn connect(server: &TempRabbit) -> Connection {
+async fn connect(server: &Rabbit) -> Connection {
     let url = server.url();
     let connecting = async {
         loop {
-            match Connection::connect(url.expose(), ConnectionProperties::default()).await {
+            match Connection::connect(&url, ConnectionProperties::default()).await {
                 Ok(connection) => return connection,
                 Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             }
@@ -101,9 +101,9 @@ async fn create(db: &Db, name: &str) {
 }
 
 /// In order, to each topic, once while nothing breaks, and from where they were after everything has.
-pub(crate) async fn all(server: &mut TempRabbit) {
+pub(crate) async fn all(server: &mut Rabbit) {
     let site = Site::embedded().await;
-    let broker = Broker::new(&server.url(), None, "notifications").unwrap();
+    let broker = Broker::new(&Secret::new(server.url()), None, "notifications").unwrap();
     // The site's own node was created before anybody listened: that is not told.
     let notifiers =
         ["a", "b", "c"].map(|host| Notifier::start(site.db.clone(), broker.clone(), destination(host)));
@@ -124,9 +124,9 @@ pub(crate) async fn all(server: &mut TempRabbit) {
     let next = Notifier::start(site.db.clone(), broker, destination("d"));
     assert_eq!(one.created_through("meanwhile").await.len(), 1);
     // And what happens while the broker is away.
-    server.kill().await;
+    server.kill().await.unwrap();
     create(&site.db, "away").await;
-    server.serve().await;
+    server.serve().await.unwrap();
     drop((one, two));
     create(&site.db, "back").await;
     let names = Reader::of(server, "one").await.created_through("back").await;
@@ -136,12 +136,12 @@ pub(crate) async fn all(server: &mut TempRabbit) {
 }
 
 /// oslo.messaging itself understands them.
-pub(crate) async fn as_oslo_messaging_reads_them(server: &TempRabbit) {
+pub(crate) async fn as_oslo_messaging_reads_them(server: &Rabbit) {
     let site = Site::embedded().await;
-    let broker = Broker::new(&server.url(), None, "notifications").unwrap();
+    let broker = Broker::new(&Secret::new(server.url()), None, "notifications").unwrap();
     let destination = Destination { exchange: "oslo".to_owned(), durable: false, ..destination("here") };
     let notifier = Notifier::start(site.db.clone(), broker, destination);
-    let url = server.url().expose().replace("amqp://", "rabbit://").replace("/%2f", "/");
+    let url = server.url().replace("amqp://", "rabbit://").replace("/%2f", "/");
     let reader = Command::new(python())
         .args(["-c", include_str!("oslo_reader.py"), "oslo", "two", "3"])
         .stdin(url.into_bytes());

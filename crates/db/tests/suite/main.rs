@@ -19,8 +19,6 @@ mod ports;
 mod postgres_only;
 mod power;
 mod resources;
-#[expect(dead_code, reason = "the tests of other crates use more of it")]
-mod server;
 mod sqlite_only;
 mod traces;
 
@@ -168,15 +166,15 @@ async fn sqlite_in(dir: &tempfile::TempDir) -> Db {
 /// All cases, one after another on one server, each in an empty database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres() {
-    let server = server::TempPg::start().await;
-    let url = server.create_database("cases").await;
+    let server = lab::Postgres::start().await.unwrap();
+    let url = server.create_database("cases").await.unwrap();
     for (name, case) in CASES {
         println!("postgres {name}");
-        server.empty("cases").await;
+        server.empty("cases").await.unwrap();
         let db = Db::open(&Options::new(url.parse().unwrap())).await.unwrap();
         case(db.clone()).await;
         db.close().await;
     }
     postgres_only::all(&server).await;
-    server.stop().await;
+    server.stop().await.unwrap();
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use db::{Db, DbError, EventQuery, Options, Scope, Term, Wakeup};
+use lab::Postgres;
 use model::FlowId;
 
 use crate::conductors::{decision, registration};
 use crate::fixtures::{bare, everything, full, store};
-use crate::server::TempPg;
 
 /// What a transaction says before its first event: that some above the last number will come.
 const ANNOUNCE: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared((22354::bigint << 48) | \
@@ -17,7 +17,7 @@ async fn open(url: &str) -> Result<Db, DbError> {
     Db::open(&Options::new(url.parse().unwrap())).await
 }
 
-pub(crate) async fn all(server: &TempPg) {
+pub(crate) async fn all(server: &Postgres) {
     many_may_open_a_new_database_at_once(server).await;
     wake_ups_cross_processes_and_survive_a_broken_connection(server).await;
     an_event_that_is_committed_late_is_not_skipped(server).await;
@@ -26,8 +26,8 @@ pub(crate) async fn all(server: &TempPg) {
     a_server_that_is_not_there_is_said(server).await;
 }
 
-async fn many_may_open_a_new_database_at_once(server: &TempPg) {
-    let url = server.create_database("many").await;
+async fn many_may_open_a_new_database_at_once(server: &Postgres) {
+    let url = server.create_database("many").await.unwrap();
     let opening: Vec<_> = (0..3)
         .map(|index| {
             let url = url.clone();
@@ -46,8 +46,8 @@ async fn many_may_open_a_new_database_at_once(server: &TempPg) {
     db.close().await;
 }
 
-async fn wake_ups_cross_processes_and_survive_a_broken_connection(server: &TempPg) {
-    let url = server.create_database("wakeups").await;
+async fn wake_ups_cross_processes_and_survive_a_broken_connection(server: &Postgres) {
+    let url = server.create_database("wakeups").await.unwrap();
     let (one, other) = (open(&url).await.unwrap(), open(&url).await.unwrap());
     let mut wakeups = one.wakeups();
     let mut next =
@@ -55,7 +55,10 @@ async fn wake_ups_cross_processes_and_survive_a_broken_connection(server: &TempP
     let notice = |payload: &str| Wakeup::Notice { channel: "c".to_owned(), payload: payload.to_owned() };
     other.notify("c", "1").await.unwrap();
     assert_eq!(next().await, notice("1"));
-    server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'wakeups'").await;
+    server
+        .run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'wakeups'")
+        .await
+        .unwrap();
     assert_eq!(next().await, Wakeup::MayHaveMissed);
     // The pool's connections are gone, too: an operation or two may fail, then all is well.
     let mut failures = 0;
@@ -71,8 +74,8 @@ async fn wake_ups_cross_processes_and_survive_a_broken_connection(server: &TempP
 
 /// Numbers are given before the commit: one that has its number early and commits late is waited for by readers, or they
 /// would go on from beyond it, and by no writer.
-async fn an_event_that_is_committed_late_is_not_skipped(server: &TempPg) {
-    let url = server.create_database("late").await;
+async fn an_event_that_is_committed_late_is_not_skipped(server: &Postgres) {
+    let url = server.create_database("late").await.unwrap();
     let db = open(&url).await.unwrap();
     let (slow, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -105,8 +108,8 @@ async fn an_event_that_is_committed_late_is_not_skipped(server: &TempPg) {
 
 /// A conductor that stands still has what it was just writing locked: all its other flows are taken over at once, and that
 /// one when the server has lost patience.
-async fn who_stands_still_in_a_transaction_holds_up_nobody(server: &TempPg) {
-    let url = server.create_database("still").await;
+async fn who_stands_still_in_a_transaction_holds_up_nobody(server: &Postgres) {
+    let url = server.create_database("still").await.unwrap();
     let db = open(&url).await.unwrap();
     let dead = Term::from(&db.register_conductor(registration("dead", vec![])).await.unwrap());
     let two = Term::from(&db.register_conductor(registration("two", vec![])).await.unwrap());
@@ -141,8 +144,8 @@ async fn who_stands_still_in_a_transaction_holds_up_nobody(server: &TempPg) {
     db.close().await;
 }
 
-async fn a_newer_database_is_refused(server: &TempPg) {
-    let url = server.create_database("newer").await;
+async fn a_newer_database_is_refused(server: &Postgres) {
+    let url = server.create_database("newer").await.unwrap();
     open(&url).await.unwrap().close().await;
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -150,7 +153,7 @@ async fn a_newer_database_is_refused(server: &TempPg) {
     assert!(matches!(open(&url).await, Err(DbError::TooNew { found: 99, .. })));
 }
 
-async fn a_server_that_is_not_there_is_said(server: &TempPg) {
+async fn a_server_that_is_not_there_is_said(server: &Postgres) {
     let error = open(&server.url("nobody_made_this")).await.unwrap_err();
     assert!(matches!(error, DbError::Unreachable { .. }), "{error:?}");
     let error = open("postgres://postgres:hush@127.0.0.1:1/x").await.unwrap_err();

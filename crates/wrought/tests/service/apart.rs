@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use hostcmd::{Child, Command};
+use lab::{Postgres, Rabbit};
 use reqwest::Method;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
@@ -12,8 +13,6 @@ use tokio::time::Instant;
 
 use crate::LONG;
 use crate::api::{Answer, Api};
-use crate::temp_pg::TempPg;
-use crate::temp_rabbit::TempRabbit;
 
 const HOST: &str = "conductor-7";
 
@@ -96,19 +95,19 @@ impl Apart {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_rows_between_them() {
-    let server = TempPg::start().await;
-    let url = server.create_database("apart").await;
+    let server = Postgres::start().await.unwrap();
+    let url = server.create_database("apart").await.unwrap();
     lives(Apart::start(&url, "").await).await;
-    server.stop().await;
+    server.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_rabbitmq_between_them() {
-    let (server, rabbit) = tokio::join!(TempPg::start(), TempRabbit::start());
-    let url = server.create_database("apart").await;
-    let messaging = format!("url = \"{}\"\nnotifications = true", rabbit.url().expose());
+    let (server, rabbit) = tokio::try_join!(Postgres::start(), Rabbit::start()).unwrap();
+    let url = server.create_database("apart").await.unwrap();
+    let messaging = format!("url = \"{}\"\nnotifications = true", rabbit.url());
     lives(Apart::start(&url, &messaging).await).await;
-    server.stop().await;
+    server.stop().await.unwrap();
 }
 
 /// A node is moved by a conductor elsewhere; without it the client is told who is missing; with it all goes on.

@@ -16,7 +16,6 @@ use tokio::time::Instant;
 use crate::LONG;
 use crate::api::Api;
 use crate::site::{Settings, Site};
-use crate::temp_pg::TempPg;
 
 const WRITERS: usize = 8;
 const READERS: usize = 4;
@@ -149,11 +148,11 @@ async fn on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_postgres() {
-    let server = TempPg::start().await;
-    let database = server.create_database("events").await;
+    let server = lab::Postgres::start().await.unwrap();
+    let database = server.create_database("events").await.unwrap();
     let run = each_change_is_seen_once(Settings { database: Some(database), ..Settings::default() });
     tokio::time::timeout(LIMIT, run).await.expect("in time");
-    server.stop().await;
+    server.stop().await.unwrap();
 }
 
 /// The command of the manual, word for word but for the place and the password.

@@ -21,11 +21,6 @@ mod api;
 mod image_server;
 mod machine;
 mod site;
-#[path = "../../../db/tests/suite/server.rs"]
-#[allow(dead_code, reason = "the tests of the store use more of it")]
-mod temp_pg;
-#[path = "../../../cluster/tests/suite/rabbit.rs"]
-mod temp_rabbit;
 
 use std::time::Duration;
 
