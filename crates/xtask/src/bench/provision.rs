@@ -42,8 +42,8 @@ pub(crate) struct ProvisionOptions {
     /// Lives of a round on fake hardware, and machines of the fleet
     #[arg(long, default_value_t = 1000)]
     lives: usize,
-    /// Machines that wait. The service has sessions with 4,096 BMCs at once
-    #[arg(long, default_value_t = 4000)]
+    /// Machines that wait
+    #[arg(long, default_value_t = 10_000)]
     waiting: usize,
     /// Where our service keeps its records
     #[arg(long, value_enum, default_value = "sqlite")]
