@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use model::{Node, NodeUuid, Timestamp, Trait};
 
 use super::columns::COLUMNS;
-use crate::session::{Param, Session, first};
+use crate::session::{Session, first};
 use crate::statement::{placeholders, statements};
 use crate::stored::Stored as _;
 use crate::told::{Done, tell, tell_node};
