@@ -16,9 +16,15 @@ is in it. An entry of that list has
   reason       why we answer so
   requests     a regular expression that the whole of 'METHOD path' matches
   scenario     a part of the scenario's name (optional)
+  version      a regular expression that the whole of the version asked for matches (optional)
   body         a regular expression, found in the request's body as JSON (optional)
-  differences  regular expressions, found in 'kind: text' of a difference (optional: without them, every difference)
+  differences  regular expressions, found in 'kind: text' of a difference; each must have been of use
 Where the status is accepted, what follows from it (headers and body) is, too.
+With --all-used, an entry (or one of its differences) that explained nothing is a failure as well: the list stays as
+short as what it describes.
+
+--routes names a table of routes (contract/api.tsv): those that no request reached are named at the end, and those that
+were never asked well, or never badly.
 """
 import argparse
 import collections
@@ -114,6 +120,9 @@ class Server:
                 return self.plain(json.loads(value))
             except ValueError:
                 pass
+        if key == 'next' and '?' in value:   # the order of its parameters tells nothing
+            path, query = value.split('?', 1)
+            return {'path': self.plain(path), **{k: self.plain(v) for k, v in urllib.parse.parse_qsl(query)}}
         for host in (self.parts.netloc, f'localhost:{self.parts.port}'):
             value = re.sub(r'https?://' + re.escape(host), '<base>', value)
         for host in sorted(self.hosts, key=len, reverse=True):
@@ -153,7 +162,8 @@ def compare(a, b, path='', found=None):
     elif isinstance(a, dict):
         for key in sorted(set(a) | set(b)):
             if key not in a or key not in b:
-                found.append(('shape', f'{path}.{key}: only in {"A" if key in a else "B"}'))
+                told = f' {json.dumps(a.get(key, b.get(key)))[:300]}' if key == 'error_message' else ''
+                found.append(('shape', f'{path}.{key}: only in {"A" if key in a else "B"}{told}'))
             else:
                 compare(a[key], b[key], f'{path}.{key}', found)
     elif isinstance(a, list):
@@ -176,27 +186,62 @@ class Accepted:
             with open(path, encoding='utf-8') as file:
                 self.entries = yaml.safe_load(file)['accepted']
         for entry in self.entries:
-            entry['used'] = 0
+            entry['used'] = {difference: 0 for difference in entry['differences']}
+            entry['seen'] = collections.Counter()
 
-    def explains(self, scenario, request, body, found):
+    def explains(self, scenario, request, version, body, found):
         """Whether every difference that counts is in the list."""
         fits = [e for e in self.entries if e.get('scenario', '') in scenario and re.fullmatch(e['requests'], request)
-                and re.search(e.get('body', ''), json.dumps(body))]
+                and re.fullmatch(e.get('version', '.*'), str(version)) and re.search(e.get('body', ''), json.dumps(body))]
         lines = [f'{kind}: {text}' for kind, text in found if kind != 'text']
         statuses = [line for line in lines if line.startswith('status: ')]
         used = []
         for line in statuses or lines:
-            entry = next((e for e in fits if any(re.search(d, line) for d in e.get('differences', ['']))), None)
-            if entry is None:
+            here = next(((e, d) for e in fits for d in e['differences'] if re.search(d, line)), None)
+            if here is None:
                 return False
-            used.append(entry)
-        for entry in used:
-            entry['used'] += 1
-            entry.setdefault('seen', set()).add((scenario, request))
+            used.append(here)
+        for entry, difference in used:
+            entry['used'][difference] += 1
+        for entry in {id(entry): entry for entry, _ in used}.values():
+            entry['seen'][scenario, request] += 1
         return bool(used)
 
     def unused(self):
-        return [e for e in self.entries if not e['used']]
+        """(entry, difference) of what explained nothing."""
+        return [(e, d) for e in self.entries for d, used in e['used'].items() if not used]
+
+
+class Routes:
+    """Which routes of a table were asked, and how Ironic answered."""
+
+    def __init__(self, path):
+        self.rows = []
+        if path:
+            with open(path, encoding='utf-8') as file:
+                for line in file.read().splitlines()[1:]:
+                    method, pattern = line.split('\t')[:2]
+                    if pattern != '/healthcheck':   # outside the API
+                        words = re.sub(r'\\\{\w+\\\}', '[^/]+', re.escape(pattern))
+                        self.rows.append({'name': f'{method} {pattern}', 'method': method, 'exact': '{' not in pattern,
+                                          'path': re.compile(words), 'good': 0, 'bad': 0})
+        self.rows.sort(key=lambda row: not row['exact'])
+
+    def asked(self, method, path, status):
+        path = urllib.parse.urlsplit(path).path.rstrip('/') or '/'
+        row = next((r for r in self.rows if r['method'] in (method, 'ANY') and r['path'].fullmatch(path)), None)
+        if row and status:
+            row['good' if status < 400 else 'bad'] += 1
+
+    def show(self):
+        def named(text, rows):
+            for row in rows:
+                print(f"{text}: {row['name']}")
+        named('never asked', [r for r in self.rows if not r['good'] + r['bad']])
+        named('only refused', [r for r in self.rows if r['bad'] and not r['good']])
+        named('never refused', [r for r in self.rows if r['good'] and not r['bad']])
+        asked = sum(1 for r in self.rows if r['good'] and r['bad'])
+        print(f'{asked} of {len(self.rows)} routes asked both well and badly')
 
 
 def wait(server, step):
@@ -211,7 +256,7 @@ def wait(server, step):
         time.sleep(0.1)
 
 
-def expand(scenarios, named, otherwise=None):
+def expand(scenarios, named, otherwise):
     """Yields (scenario name, step, version): one for each version, request and body that a step lists."""
     for scenario in scenarios:
         for step in scenario['steps']:
@@ -234,10 +279,11 @@ def main():
     parser.add_argument('url_b')
     parser.add_argument('--scenarios', action='append', help='may be given several times; scenarios.yaml beside this program unless given')
     parser.add_argument('--accepted', help='list of differences that are meant')
+    parser.add_argument('--all-used', action='store_true', help='fail when an entry of that list explained nothing')
+    parser.add_argument('--routes', help='table of routes whose coverage is told')
     parser.add_argument('--only', help='only scenarios whose name contains this')
     parser.add_argument('--token-a', default=os.environ.get('TOKEN_A'))
     parser.add_argument('--token-b', default=os.environ.get('TOKEN_B'))
-    parser.add_argument('--assume-version', help='version of the steps that name none (default: no header, that is 1.1)')
     parser.add_argument('--strict-text', action='store_true', help='error texts must be equal too')
     parser.add_argument('--dump', help="writes A's answers here, a JSON line for each request")
     parser.add_argument('-v', '--verbose', action='store_true', help='show every difference, not the first 4')
@@ -251,10 +297,11 @@ def main():
         scenarios += [s for s in data['scenarios'] if not args.only or args.only in s['name']]
     sides = [Server(args.url_a, args.token_a), Server(args.url_b, args.token_b)]
     accepted = Accepted(args.accepted)
+    routes = Routes(args.routes)
     count = collections.Counter()
     by_scenario = collections.OrderedDict()
     dump = open(args.dump, 'w', encoding='utf-8') if args.dump else None
-    for name, step, version in expand(scenarios, named, args.assume_version):
+    for name, step, version in expand(scenarios, named, 'latest'):
         answers, plain = [], []
         for server in sides:
             if 'wait' in step:
@@ -286,8 +333,9 @@ def main():
         values = shape and 'value' not in kinds
         text = values and 'text' not in kinds
         agree = text if args.strict_text else values
-        meant = not agree and accepted.explains(name, f'{method} {path}', step.get('body'), found)
+        meant = not agree and accepted.explains(name, f'{method} {path}', version, step.get('body'), found)
         count.update({'all': 1, 'status': same, 'shape': shape, 'values': values, 'text': text, 'agree': agree, 'meant': meant})
+        routes.asked(method, path, answers[0][0])
         tally = by_scenario.setdefault(name, [0, 0])
         tally[0] += agree
         tally[1] += 1
@@ -311,17 +359,20 @@ def main():
     print(f"status {count['status']}, shape {count['shape']}, values {count['values']}, "
           f"values and error texts {count['text']} of {count['all']}")
     unexplained = count['all'] - count['agree'] - count['meant']
+    if args.routes:
+        routes.show()
+    unused = accepted.unused() if args.all_used else []
     if args.accepted:
-        if not args.only:
-            for entry in accepted.unused():
-                print(f"not seen any more: {entry['requests']}: {entry['reason']}")
-        for entry in accepted.entries if args.verbose else []:
-            print(f"explained by '{entry['reason']}':")
-            for name, request in sorted(entry.get('seen', ())):
-                print(f'       [{name}] {request}')
+        for entry in accepted.entries:
+            print(f"{sum(entry['seen'].values()):4} meant: {entry['reason']}")
+            if args.verbose:
+                for (scenario, request), times in sorted(entry['seen'].items()):
+                    print(f'       {times:3} [{scenario}] {request}')
+        for entry, difference in unused:
+            print(f"explains nothing, take it out: {entry['requests']}: {difference} ({entry['reason']})")
         print(f"meant {count['meant']}, unexplained {unexplained}")
     print(f"agree {count['agree']} of {count['all']}")
-    return 1 if unexplained else 0
+    return 1 if unexplained or unused else 0
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 //! Ports: the table of their fields, and the rules between them.
 
-use model::{MacAddr, NodeUuid, Port, PortUuid, PortgroupUuid, validate_logical_name};
+use model::{MacAddr, NodeUuid, Port, PortUuid, PortgroupUuid};
 use serde_json::Value;
 
 use crate::link::write_object_links;
@@ -71,7 +71,7 @@ const FIELDS: &[Row] = &[
         88,
         1,
         |p, v, _| {
-            p.name = name(v)?;
+            p.name = some_text("/name", v, 255)?;
             Ok(())
         },
     ),
@@ -136,12 +136,6 @@ fn node_uuid(value: &Value) -> Result<NodeUuid, Invalid> {
     uuid("/node_uuid", value)?
         .map(NodeUuid::from_uuid)
         .ok_or_else(|| Invalid::at("/node_uuid", "a value is required"))
-}
-
-fn name(value: Value) -> Result<Option<String>, Invalid> {
-    let Value::String(name) = value else { return Ok(None) };
-    validate_logical_name(&name).map_err(|error| Invalid::at("/name", error.to_string()))?;
-    Ok(Some(name))
 }
 
 /// Checks what has to hold between the fields of a port.

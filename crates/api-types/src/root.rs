@@ -48,7 +48,11 @@ pub fn root_document(base: &str, max: Version) -> String {
 pub fn v1_document(base: &str, version: Version, max: Version) -> String {
     let mut body = Map::new();
     body.insert("id".to_owned(), json!("v1"));
-    body.insert("links".to_owned(), json!([{"href": format!("{base}/v1/"), "rel": "self"}]));
+    let links = json!([
+        {"href": format!("{base}/v1/"), "rel": "self"},
+        {"href": format!("{base}/v1/openapi.json"), "rel": "describedby", "type": "application/json"},
+    ]);
+    body.insert("links".to_owned(), links);
     body.insert(
         "media_types".to_owned(),
         json!({"base": "application/json", "type": "application/vnd.openstack.ironic.v1+json"}),

@@ -7,7 +7,7 @@ use model::{NodeUuid, VolumeConnector, VolumeConnectorUuid, VolumeTarget, Volume
 use crate::link::write_object_links;
 use crate::mask::write_masked;
 use crate::value::{object, some_text, uuid};
-use crate::{Field, Json, Resource};
+use crate::{Field, Invalid, Json, Resource};
 
 /// Volume connectors.
 pub const VOLUME_CONNECTOR: Resource<VolumeConnector> =
@@ -67,7 +67,8 @@ const CONNECTOR_FIELDS: &[Connector] = &[
 const TARGET_FIELDS: &[Target] = &[
     Target::new("boot_index", Json::Integer.only(), 32, "required", |t, _, w| w.opt_int(Some(t.boot_index)))
         .writable(1, 1, |t, v, _| {
-            t.boot_index = crate::value::integer(&v).unwrap_or_default();
+            let index = v.as_i64().ok_or_else(|| Invalid::at("/boot_index", "expected a whole number"))?;
+            t.boot_index = index;
             Ok(())
         })
         .short(),

@@ -184,7 +184,7 @@ pub(crate) const EVENTS: Schema = Schema::Members(&[needed(
         needed("port_id", UUID),
         needed("mac_address", Schema::Plain(Json::Mac.only())),
         needed("status", Schema::TEXT),
-        optional("device_id", Schema::TEXT),
+        optional("device_id", UUID),
         optional("binding:host_id", Schema::TEXT),
         optional("binding:vnic_type", Schema::TEXT),
     ])),

@@ -125,6 +125,10 @@ enforced! {
     POST "/v1/nodes/{node_ident}/vmedia" "node:get", "node:vmedia:attach";
     DELETE "/v1/nodes/{node_ident}/vmedia" "node:get", "node:vmedia:detach";
     GET "/v1/nodes/{node_ident}/vendor_passthru/methods" "node:get", "node:vendor_passthru";
+    POST "/v1/nodes/{node_ident}/vendor_passthru/methods" "node:get", "node:vendor_passthru";
+    PUT "/v1/nodes/{node_ident}/vendor_passthru/methods" "node:get", "node:vendor_passthru";
+    PATCH "/v1/nodes/{node_ident}/vendor_passthru/methods" "node:get", "node:vendor_passthru";
+    DELETE "/v1/nodes/{node_ident}/vendor_passthru/methods" "node:get", "node:vendor_passthru";
     GET "/v1/nodes/{node_ident}/vendor_passthru" "node:get", "node:vendor_passthru";
     POST "/v1/nodes/{node_ident}/vendor_passthru" "node:get", "node:vendor_passthru";
     PUT "/v1/nodes/{node_ident}/vendor_passthru" "node:get", "node:vendor_passthru";
@@ -183,6 +187,10 @@ enforced! {
     GET "/v1/drivers/{driver_name}/properties" "driver:get_properties";
     GET "/v1/drivers/{driver_name}/raid/logical_disk_properties" "driver:get_raid_logical_disk_properties";
     GET "/v1/drivers/{driver_name}/vendor_passthru/methods" "driver:vendor_passthru";
+    POST "/v1/drivers/{driver_name}/vendor_passthru/methods" "driver:vendor_passthru";
+    PUT "/v1/drivers/{driver_name}/vendor_passthru/methods" "driver:vendor_passthru";
+    PATCH "/v1/drivers/{driver_name}/vendor_passthru/methods" "driver:vendor_passthru";
+    DELETE "/v1/drivers/{driver_name}/vendor_passthru/methods" "driver:vendor_passthru";
     GET "/v1/drivers/{driver_name}/vendor_passthru" "driver:vendor_passthru";
     POST "/v1/drivers/{driver_name}/vendor_passthru" "driver:vendor_passthru";
     PUT "/v1/drivers/{driver_name}/vendor_passthru" "driver:vendor_passthru";

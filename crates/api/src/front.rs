@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, on};
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use microversion::{
     Gate, NegotiationError, OPENSTACK_HEADER, VERSION_HEADER, Version, negotiate, route_gate, since,
 };
@@ -59,11 +59,54 @@ fn table(state: &Arc<ApiState>) -> Router {
         router = router.route(row.path, methods);
     }
     router
-        .fallback(async || ApiError::routing(StatusCode::NOT_FOUND, "The resource could not be found."))
-        .method_not_allowed_fallback(async || {
-            ApiError::routing(StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed for this resource.")
-        })
+        .fallback(async |request: HttpRequest| not_there(&request))
+        .method_not_allowed_fallback(async |request: HttpRequest| not_allowed(&request))
         .with_state(Arc::clone(state))
+}
+
+/// The answer to a path that is none. What is looked for below a thing is told in the manner of handlers.
+fn not_there(request: &HttpRequest) -> ApiError {
+    const TEXT: &str = "The resource could not be found.";
+    let path = request.uri().path();
+    let is_below = |row: &Route| path.strip_prefix(row.path).is_some_and(|rest| rest.starts_with('/'));
+    let is_top = |row: &&Route| row.path.starts_with("/v1/") && !row.path.contains('{');
+    if *request.method() == Method::GET && ROUTES.iter().filter(is_top).any(is_below) {
+        return ApiError::not_found(TEXT);
+    }
+    ApiError::routing(StatusCode::NOT_FOUND, TEXT)
+}
+
+/// The answer to a method that the path does not take. Where the path would be right with a name behind it, or without
+/// its name, the request only lacks it or has it too much, and that is what is said.
+fn not_allowed(request: &HttpRequest) -> ApiError {
+    let (method, path) = (request.method(), request.uri().path());
+    let words: Vec<&str> = path.split('/').collect();
+    let takes = |wanted: &[&str]| ROUTES.iter().any(|row| row.method == *method && is_at(row.path, wanted));
+    let named: Vec<&str> = words.iter().copied().chain(["-"]).collect();
+    if [Method::PATCH, Method::DELETE].contains(method) && takes(&named) {
+        return ApiError::bad_request(format!(
+            "What to {method} has to be named in the path, behind {path}."
+        ));
+    }
+    let listed = format!("/v1/{}", words.last().copied().unwrap_or_default());
+    let is_below =
+        words.len() > 3 && ROUTES.iter().any(|row| row.method == Method::POST && row.path == listed);
+    if is_below && *method != Method::PUT {
+        return ApiError::bad_request(format!("Here they are only listed; use {listed}."));
+    }
+    let is_named = ROUTES.iter().any(|row| row.path.ends_with('}') && is_at(row.path, &words));
+    let is_item = is_named && takes(&words[..words.len() - 1]);
+    if *method == Method::POST && is_item {
+        return ApiError::bad_request("What is created is not named in the path, but in the body.");
+    }
+    ApiError::routing(StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed for this resource.")
+}
+
+/// Whether a path of these words is one that `pattern` stands for, with a name in each of its open parts.
+fn is_at(pattern: &str, words: &[&str]) -> bool {
+    let parts: Vec<&str> = pattern.split('/').collect();
+    parts.len() == words.len()
+        && parts.iter().zip(words).all(|(part, word)| part.starts_with('{') || part == word)
 }
 
 fn method(row: &'static Route, methods: MethodRouter<Arc<ApiState>>) -> MethodRouter<Arc<ApiState>> {
@@ -158,19 +201,28 @@ async fn in_time(deadline: Duration, answer: impl Future<Output = impl IntoRespo
 }
 
 /// Whether a version that lacks the route is told so in the manner of routing: so it is for collections below others,
-/// which are looked up, and for deploy templates. All else tells it in the manner of handlers.
+/// which are looked up, for deploy templates and runbooks. All else tells it in the manner of handlers.
 fn is_looked_up(row: &Route) -> bool {
-    if row.path.starts_with("/v1/volume/") || row.path.starts_with("/v1/deploy_templates") {
+    const COLLECTIONS: [&str; 4] =
+        ["/v1/volume/", "/v1/deploy_templates", "/v1/runbooks", "/v1/portgroups/{portgroup_ident}/ports"];
+    if COLLECTIONS.iter().any(|start| row.path.starts_with(start)) {
         return true;
     }
-    let below = row.path.strip_prefix("/v1/nodes/{node_ident}/");
-    below.is_some_and(|rest| !rest.starts_with("states/") && !rest.starts_with("management/"))
+    let Some(below) = row.path.strip_prefix("/v1/nodes/{node_ident}/") else { return false };
+    // Traits are there in every version; what cannot be done with them yet is a matter of the handler.
+    let is_traits = below.starts_with("traits") && row.method == Method::DELETE;
+    let is_listed = row.method == Method::GET && ["volume", "vmedia"].contains(&below);
+    !(is_traits || is_listed || below.starts_with("states/") || below.starts_with("management/"))
 }
 
 /// Takes a request from the socket to an answer with every header it should have.
 async fn front(state: Arc<ApiState>, inner: Router, request: HttpRequest) -> Response {
     if request.uri().path() == "/healthcheck" {
         return (StatusCode::OK, "OK").into_response();
+    }
+    if request.method() == Method::OPTIONS {
+        // Whoever asks before a request from a browser is told nothing, and so may not send it.
+        return StatusCode::OK.into_response();
     }
     let id = format!("req-{}", Uuid::new_v4());
     let began = tokio::time::Instant::now();
@@ -319,8 +371,12 @@ fn refused(refusal: &Refusal) -> Response {
     response
 }
 
-/// Gives the envelope to errors of the router itself (a path that is no UTF-8), which have plain text.
-fn in_envelope(response: Response) -> Response {
+/// Gives the envelope to errors of the router itself (a path that is no UTF-8), which have plain text; and the router
+/// names the methods of a path even where another answer than 405 was chosen.
+fn in_envelope(mut response: Response) -> Response {
+    if response.status() == StatusCode::BAD_REQUEST {
+        response.headers_mut().remove(ALLOW);
+    }
     let is_ours = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     let status = response.status();
     if is_ours || !(status.is_client_error() || status.is_server_error()) {

@@ -30,8 +30,10 @@ fn filter(request: &Request) -> Result<NodeFilter, ApiError> {
     let fault = query.parsed("fault", "a fault such as 'power failure'", |text| {
         Fault::ALL.into_iter().find(|fault| fault.as_str().eq_ignore_ascii_case(text))
     })?;
+    let parent = query.get("parent_node").map(|text| text.parse::<NodeUuid>());
     Ok(NodeFilter {
-        uuids: None,
+        // What is no UUID is the parent of none.
+        uuids: matches!(parent, Some(Err(_))).then(Vec::new),
         instance_uuid: query.uuid("instance_uuid")?.map(|uuid| uuid.to_string()),
         instance_name: query.text("instance_name"),
         chassis_uuid: query.uuid("chassis_uuid")?.map(ChassisUuid::from_uuid),
@@ -47,10 +49,10 @@ fn filter(request: &Request) -> Result<NodeFilter, ApiError> {
         lessee: query.text("lessee"),
         project: query.text("project"),
         description_contains: query.text("description_contains"),
-        shards: query.list("shard"),
+        shards: query.shards(),
         sharded: query.flag("sharded")?,
         include_children: query.flag("include_children")?.unwrap_or(false),
-        parent_node: query.uuid("parent_node")?.map(NodeUuid::from_uuid),
+        parent_node: parent.and_then(Result::ok),
         lease_holder: None,
         lease_expired_at: None,
     })

@@ -77,7 +77,7 @@ pub(crate) const NODES: &[Param] = &[
     param("shard", Kind::Texts),
     param("sharded", Kind::Flag),
     param("include_children", Kind::Flag),
-    param("parent_node", Kind::Uuid),
+    param("parent_node", Kind::Text),
 ];
 /// Which ports.
 pub(crate) const PORTS: &[Param] = &[

@@ -55,6 +55,18 @@ pub(crate) fn may_join(port: &Port, portgroup: &Portgroup, members: &[Port]) -> 
     }
 }
 
+/// Whether a new port for which booting over the network is asked for may be one of the ports of `portgroup`: it boots
+/// alone, before there is a bond.
+pub(crate) fn may_boot_in(portgroup: &Portgroup) -> Result<(), ApiError> {
+    if portgroup.standalone_ports_supported {
+        return Ok(());
+    }
+    Err(ApiError::conflict(format!(
+        "/pxe_enabled: the ports of portgroup {} are not used alone (standalone_ports_supported)",
+        portgroup.uuid
+    )))
+}
+
 /// Whether the physical network of a port may be changed: within a portgroup, from the version on in which portgroups
 /// have one, it is theirs.
 pub(crate) fn may_change_network(before: &Port, after: &Port, version: Version) -> Result<(), ApiError> {

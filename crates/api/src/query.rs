@@ -80,6 +80,17 @@ impl Query {
         Some(words)
     }
 
+    /// The shards that `shard` names, as they are written and in small letters: clients may rely on either.
+    pub(crate) fn shards(&self) -> Option<Vec<String>> {
+        let mut shards = self.list("shard")?;
+        for small in shards.iter().map(|shard| shard.to_lowercase()).collect::<Vec<_>>() {
+            if !shards.contains(&small) {
+                shards.push(small);
+            }
+        }
+        Some(shards)
+    }
+
     /// A UUID.
     pub(crate) fn uuid(&self, name: &str) -> Result<Option<Uuid>, ApiError> {
         self.parsed(name, "a UUID", |text| Uuid::parse_str(text).ok())
@@ -142,6 +153,8 @@ mod tests {
         assert!(query.uuid("a").is_err());
         assert_eq!(Query::parse("f=a,b&x=1&f=c").joined("f").as_deref(), Some("a,b,c"));
         assert_eq!(query.joined("f"), None);
+        assert_eq!(Query::parse("shard=Rack-A,b,B").shards().unwrap(), ["Rack-A", "b", "B", "rack-a"]);
+        assert_eq!(query.shards(), None);
         assert_eq!(
             Query::parse("x=1&limit=3&marker=m&y=a b").next_page(5, "n"),
             "limit=5&marker=n&x=1&y=a+b"

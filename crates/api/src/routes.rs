@@ -126,6 +126,10 @@ routes! {
         Operation::done().takes(bodies::SET_INDICATOR);
     GET "/v1/nodes/{node_ident}/vendor_passthru/methods" vendor::methods,
         Operation::get(bodies::METHODS);
+    POST "/v1/nodes/{node_ident}/vendor_passthru/methods" vendor::call;
+    PUT "/v1/nodes/{node_ident}/vendor_passthru/methods" vendor::call;
+    PATCH "/v1/nodes/{node_ident}/vendor_passthru/methods" vendor::call;
+    DELETE "/v1/nodes/{node_ident}/vendor_passthru/methods" vendor::call;
     GET "/v1/nodes/{node_ident}/vendor_passthru" vendor::call;
     POST "/v1/nodes/{node_ident}/vendor_passthru" vendor::call;
     PUT "/v1/nodes/{node_ident}/vendor_passthru" vendor::call;
@@ -279,6 +283,10 @@ routes! {
         Operation::get(bodies::PROPERTIES);
     GET "/v1/drivers/{driver_name}/vendor_passthru/methods" vendor::driver_methods,
         Operation::get(bodies::METHODS);
+    POST "/v1/drivers/{driver_name}/vendor_passthru/methods" vendor::driver_call;
+    PUT "/v1/drivers/{driver_name}/vendor_passthru/methods" vendor::driver_call;
+    PATCH "/v1/drivers/{driver_name}/vendor_passthru/methods" vendor::driver_call;
+    DELETE "/v1/drivers/{driver_name}/vendor_passthru/methods" vendor::driver_call;
     GET "/v1/drivers/{driver_name}/vendor_passthru" vendor::driver_call;
     POST "/v1/drivers/{driver_name}/vendor_passthru" vendor::driver_call;
     PUT "/v1/drivers/{driver_name}/vendor_passthru" vendor::driver_call;

@@ -204,9 +204,7 @@ async fn every_verb_of_a_life() {
     rig.ask(Verb::Inspect, S::Manageable).await;
     let node = rig.node().await;
     assert_eq!(node.properties.get_str("cpu_arch").as_deref(), Some("x86_64"));
-    assert!(
-        node.inspection_finished_at >= node.inspection_started_at && node.inspection_started_at.is_some()
-    );
+    assert!(node.inspection_finished_at.is_some() && node.inspection_started_at.is_none());
     rig.ask(Verb::Adopt, S::Active).await;
     let password = Some(Secret::new("open sesame"));
     let args = ProvisionArgs { rescue_password: password, ..ProvisionArgs::default() };

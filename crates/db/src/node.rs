@@ -178,7 +178,6 @@ node_sorts! {
     BootMode = "boot_mode" in "boot_mode";
     SecureBoot = "secure_boot" in "secure_boot";
     Health = "health" in "health";
-    AllocationUuid = "allocation_uuid" in "allocation_uuid";
     InspectionStartedAt = "inspection_started_at" in "inspection_started_at";
     InspectionFinishedAt = "inspection_finished_at" in "inspection_finished_at";
     CreatedAt = "created_at" in "created_at";

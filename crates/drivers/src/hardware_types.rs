@@ -84,7 +84,7 @@ pub const HARDWARE_TYPES: &[Row] = &[
             (K::Power, &["fake"]),
             (K::Raid, &["fake", "no-raid", "agent"]),
             (K::Rescue, &["fake", "no-rescue", "agent"]),
-            (K::Storage, &["fake", "noop"]),
+            (K::Storage, &["noop", "fake"]),
             (K::Vendor, &["fake", "no-vendor"]),
         ],
     },

@@ -55,7 +55,7 @@ fn parse(text: &str, max: Version) -> Result<Version, NegotiationError> {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let (major, minor) = text
         .split_once('.')
-        .filter(|(major, minor)| digits(major) && digits(minor))
+        .filter(|(major, minor)| digits(major.strip_prefix('-').unwrap_or(major)) && digits(minor))
         .ok_or_else(|| NegotiationError::Malformed { given: given(), max })?;
     let version = minor.parse().ok().and_then(Version::new).filter(|version| *version <= max);
     match version {
@@ -85,10 +85,10 @@ mod tests {
 
     #[test]
     fn refusals() {
-        for bad in ["", "1", "1.", ".5", "1.x", "1.5.1", "-1.5", "baremetal 1.5", "1.+5"] {
+        for bad in ["", "1", "1.", ".5", "1.x", "1.5.1", "--1.5", "-.5", "baremetal 1.5", "1.+5", "1.-5"] {
             assert!(matches!(own(bad), Err(NegotiationError::Malformed { .. })), "{bad}");
         }
-        for far in ["1.0", "1.116", "2.1", "0.5", "1.99999999999"] {
+        for far in ["1.0", "1.116", "2.1", "0.5", "1.99999999999", "-1.5"] {
             assert!(matches!(own(far), Err(NegotiationError::OutOfRange { .. })), "{far}");
         }
         let pinned = Version::new(50).unwrap();

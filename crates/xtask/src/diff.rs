@@ -4,7 +4,7 @@
 //! to `conformance/`; which differences are meant stands in `conformance/accepted.yaml`.
 
 use crate::build;
-use crate::process::run as run_shown;
+use crate::process::{run as run_shown, source_root};
 use crate::servers::{Ours, Peer, Scratch, conformance};
 use anyhow::{Context as _, Result};
 use lab::LabDir;
@@ -12,8 +12,15 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What is replayed unless the caller says otherwise.
-const SCENARIOS: [&str; 4] =
-    ["peer/scenarios.yaml", "scenarios/life.yaml", "scenarios/bad-input.yaml", "scenarios/filters.yaml"];
+const SCENARIOS: [&str; 6] = [
+    "peer/scenarios.yaml",
+    "scenarios/life.yaml",
+    "scenarios/bad-input.yaml",
+    "scenarios/filters.yaml",
+    "scenarios/resources.yaml",
+    "scenarios/versions.yaml",
+];
+
 /// What to compare.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DiffOptions {
@@ -23,15 +30,15 @@ pub(crate) struct DiffOptions {
     /// Only scenarios whose name contains this
     #[arg(long)]
     only: Option<String>,
-    /// API version of the requests that name none; without it they are sent with no version, which is 1.1
-    #[arg(long)]
-    assume_version: Option<String>,
     /// Let Ironic enable every interface of its fake hardware, not only those that this service has, too
     #[arg(long)]
     all_interfaces: bool,
     /// A service built before, in the place of this tree's
     #[arg(long)]
     service: Option<PathBuf>,
+    /// Show every difference, and which requests each accepted one explained
+    #[arg(long, short)]
+    verbose: bool,
     /// Leave both servers' folders, with their logs
     #[arg(long)]
     keep: bool,
@@ -60,10 +67,15 @@ fn replay(options: &DiffOptions, peer: &Peer, ours: &Ours) -> Command {
     for file in scenarios {
         replay.arg("--scenarios").arg(file);
     }
-    for (name, value) in [("--only", &options.only), ("--assume-version", &options.assume_version)] {
-        if let Some(value) = value {
-            replay.arg(name).arg(value);
-        }
+    if let Some(only) = &options.only {
+        replay.arg("--only").arg(only);
+    }
+    if options.verbose {
+        replay.arg("--verbose");
+    }
+    // A part of the requests cannot tell which of the accepted differences are gone, or which routes nothing asks.
+    if options.only.is_none() && options.scenarios.is_empty() && !options.all_interfaces {
+        replay.arg("--all-used").arg("--routes").arg(source_root().join("contract/api.tsv"));
     }
     replay
 }

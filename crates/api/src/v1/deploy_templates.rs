@@ -2,6 +2,7 @@
 
 use api_types::{DEPLOY_TEMPLATE, Invalid, Patch, Shape, create as set_fields};
 use db::{DbError, DeployTemplateKey};
+use http::StatusCode;
 use model::{DeployTemplate, DeployTemplateUuid, Timestamp};
 
 use crate::error::ApiError;
@@ -15,6 +16,8 @@ use crate::store::CONFLICT_TRIES;
 pub(crate) async fn list(request: Request) -> Answer {
     request.authorise("baremetal:deploy_template:get", None)?;
     let page = Page::read(&request, &DEPLOY_TEMPLATE, false)?;
+    // Templates are looked up by their markers, and no template has one that is no UUID.
+    page.uuid_marker().map_err(|error| error.with_status(StatusCode::NOT_FOUND))?;
     let items = request.state.db.list_deploy_templates(&page.paging()?).await?;
     let marker = items.last().filter(|_| items.len() == page.limit).map(|item| item.uuid.to_string());
     request.list((&DEPLOY_TEMPLATE, "deploy_templates"), &page, &items, marker)

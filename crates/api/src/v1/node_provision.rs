@@ -157,8 +157,9 @@ fn deploy_steps(request: &Request, value: Option<Value>) -> Result<Option<Vec<Va
 }
 
 fn steps(value: Option<Value>, rules: StepRules) -> Result<Vec<Value>, ApiError> {
-    let missing = || ApiError::bad_request(format!("/{}: a value is required", rules.name));
-    Ok(check_steps(value.ok_or_else(missing)?, rules)?)
+    let missing = || ApiError::bad_request(format!("/{}: at least one step is required", rules.name));
+    let steps = check_steps(value.ok_or_else(missing)?, rules)?;
+    if steps.is_empty() { Err(missing()) } else { Ok(steps) }
 }
 
 fn password(value: Option<Value>) -> Result<Secret, ApiError> {

@@ -67,7 +67,7 @@ async fn filter(request: &Request, node: Option<Node>) -> Result<PortgroupFilter
         node: node.map(|node| node.uuid),
         address: query
             .parsed("address", "an Ethernet address such as 52:54:00:12:34:56", |text| text.parse().ok())?,
-        shards: query.list("shard"),
+        shards: query.shards(),
         conductor_groups: groups.map(|groups| groups.iter().map(|group| group.to_lowercase()).collect()),
     })
 }
@@ -115,9 +115,10 @@ pub(super) async fn members(request: &Request, portgroup: PortgroupUuid) -> Resu
 }
 
 /// The portgroup that `port` names has to be there, and the port to fit into it.
-pub(super) async fn check_portgroup(request: &Request, port: &Port) -> Result<(), ApiError> {
-    let Some(uuid) = port.portgroup_uuid else { return Ok(()) };
+pub(super) async fn check_portgroup(request: &Request, port: &Port) -> Result<Option<Portgroup>, ApiError> {
+    let Some(uuid) = port.portgroup_uuid else { return Ok(None) };
     let found = find_portgroup(request, &uuid.to_string()).await;
     let portgroup = found.map_err(|error| error.with_status(StatusCode::BAD_REQUEST))?;
-    part_rules::may_join(port, &portgroup, &members(request, uuid).await?)
+    part_rules::may_join(port, &portgroup, &members(request, uuid).await?)?;
+    Ok(Some(portgroup))
 }

@@ -15,7 +15,7 @@ use crate::listing::Listing;
 use crate::page::{self, Page};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
-use crate::store;
+use crate::{part_rules, store};
 
 /// `GET /v1/ports`
 pub(crate) async fn list(request: Request) -> Answer {
@@ -122,7 +122,7 @@ async fn filter(request: &Request, below: Holder) -> Result<PortFilter, ApiError
             .parsed("address", "an Ethernet address such as 52:54:00:12:34:56", |text| text.parse().ok())?
             .map(|address| vec![address]),
         portgroup_uuid: portgroup,
-        shards: query.list("shard"),
+        shards: query.shards(),
         description_contains: query.text("description_contains"),
         conductor_groups: groups.map(|groups| groups.iter().map(|group| group.to_lowercase()).collect()),
     })
@@ -163,9 +163,15 @@ pub(crate) async fn create(request: Request) -> Answer {
         return Err(Invalid::at("/address", "a value is required").into());
     }
     let mut port = Port::new(node.uuid, MacAddr::new([0; 6]), Timestamp::now());
+    let is_to_boot = body.contains_key("pxe_enabled");
     set_fields(&PORT, &mut port, body, request.version)?;
     check_port(&port)?;
-    check_portgroup(&request, &port).await?;
+    if let Some(portgroup) = check_portgroup(&request, &port).await?
+        && is_to_boot
+        && port.pxe_enabled
+    {
+        part_rules::may_boot_in(&portgroup)?;
+    }
     store::wait_unlocked(&request.state, node).await?;
     let port = request.state.db.create_port(port).await?;
     let body = request.object(&PORT, &Shape::Full, &port)?;

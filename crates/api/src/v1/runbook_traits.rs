@@ -38,13 +38,14 @@ pub(crate) async fn clear(request: Request) -> Answer {
 pub(crate) async fn add(request: Request) -> Answer {
     request.no_body()?;
     let new = read(&json!(request.param("trait")))?;
-    let runbook = change(&request, &[UPDATE], |before| {
+    change(&request, &[UPDATE], |before| {
         let mut traits = before.traits.clone();
         traits.push(new.clone());
         with_traits(before, traits)
     })
     .await?;
-    Ok(Reply::no_content().at(request.url(&format!("runbooks/{}/traits/{new}", runbook.uuid))))
+    Ok(Reply::no_content()
+        .at(request.url(&format!("runbooks/{}/traits/{new}", request.param("runbook_ident")))))
 }
 
 /// `DELETE /v1/runbooks/{runbook_ident}/traits/{trait}`; one that is not there is as good as removed.

@@ -10,6 +10,9 @@ use crate::error::ApiError;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 
+/// The last word of the paths that list the methods.
+const LISTED: &str = "methods";
+
 /// `GET /v1/nodes/{node_ident}/vendor_passthru/methods`
 pub(crate) async fn methods(request: Request) -> Answer {
     request.no_query()?;
@@ -46,7 +49,8 @@ pub(crate) async fn driver_call(request: Request) -> Answer {
 
 /// The call that a request is. The method's name is in the path, or in the query where the path has none.
 fn read(request: &Request) -> Result<VendorCall, ApiError> {
-    let in_path = request.param("method");
+    // What lists the methods stands where a method would: asked in another way, it is one that no vendor has.
+    let in_path = if request.row.path.ends_with(LISTED) { LISTED } else { request.param("method") };
     let method = if in_path.is_empty() {
         request.query.check("vendor", &["method"], request.version)?;
         request.query.text("method").unwrap_or_default()

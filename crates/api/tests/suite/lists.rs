@@ -138,6 +138,7 @@ async fn filters_of_nodes() {
         node.fault = Some(Fault::Power);
         node.retired = true;
         node.lessee = Some("l".to_owned());
+        node.shard = Some("rack-2".to_owned());
         node.conductor_group = "blue".to_owned();
         node.resource_class = Some("gold".to_owned());
         node.description = Some("In the Cellar".to_owned());
@@ -147,6 +148,8 @@ async fn filters_of_nodes() {
         ("", "busy,parent"),
         ("include_children=true", "busy,child,parent"),
         (&format!("parent_node={}", parent.uuid), "child"),
+        // Whoever is no UUID is nobody's parent.
+        ("parent_node=parent", ""),
         ("driver=ipmi", "parent"),
         ("provision_state=active", "busy"),
         ("associated=true", "busy"),
@@ -158,7 +161,10 @@ async fn filters_of_nodes() {
         ("lessee=l", "busy"),
         ("project=l", "busy"),
         ("shard=Rack-1,x", "parent"),
-        ("sharded=false", "busy"),
+        ("shard=Rack-1,rack-1,Rack-2", "busy,parent"),
+        ("shard=RACK-1", ""),
+        ("sharded=true", "busy,parent"),
+        ("sharded=false&include_children=true", "child"),
         ("conductor_group=BLUE", "busy"),
         ("resource_class=gold", "busy"),
         ("description_contains=cellar", "busy"),
@@ -172,6 +178,12 @@ async fn filters_of_nodes() {
             body["nodes"].as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap()).collect();
         assert_eq!(found.join(","), names, "{query}");
     }
+    let shards =
+        json!([{"name": "None", "count": 1}, {"name": "Rack-1", "count": 1}, {"name": "rack-2", "count": 1}]);
+    let mut told = site.get("/v1/shards").await.json()["shards"].clone();
+    told.as_array_mut().unwrap().sort_by_key(|shard| shard["name"].to_string());
+    assert_eq!(told, shards);
+    assert_eq!(site.get("/v1/nodes?sort_key=allocation_uuid").await.code(), 400);
     let one = "/v1/nodes?limit=1&instance_uuid=1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
     assert!(site.get(one).await.json().get("next").is_none());
 }

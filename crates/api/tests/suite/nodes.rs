@@ -151,11 +151,12 @@ async fn power() {
 #[tokio::test]
 async fn every_verb_from_every_state() {
     let site = Site::new().await;
+    let step = json!({"interface": "bios", "step": "factory_reset"});
     for row in include_str!("../../../../contract/verbs.tsv").lines().skip(1) {
         let cells: Vec<&str> = row.split('\t').collect();
         let body = match cells[0] {
-            "clean" => json!({"target": "clean", "clean_steps": []}),
-            "service" => json!({"target": "service", "service_steps": []}),
+            "clean" => json!({"target": "clean", "clean_steps": [step]}),
+            "service" => json!({"target": "service", "service_steps": [step]}),
             "rescue" => json!({"target": "rescue", "rescue_password": "p"}),
             verb => json!({"target": verb}),
         };
@@ -193,6 +194,8 @@ async fn arguments_of_verbs() {
         ("active", 34, json!({"target": "rebuild", "configdrive": "x"}), 400),
         ("active", 35, json!({"target": "rebuild", "configdrive": "x"}), 202),
         ("manageable", 115, json!({"target": "clean"}), 400),
+        ("manageable", 115, json!({"target": "clean", "clean_steps": []}), 400),
+        ("active", 115, json!({"target": "service", "service_steps": []}), 400),
         ("manageable", 115, json!({"target": "clean", "clean_steps": "x"}), 400),
         ("manageable", 115, json!({"target": "provide", "clean_steps": "x"}), 400),
         ("manageable", 115, json!({"target": "clean", "clean_steps": [step], "disable_ramdisk": true}), 202),

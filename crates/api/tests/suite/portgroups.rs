@@ -170,7 +170,19 @@ async fn ports_join_and_leave() {
     let mut body = json!({"node_uuid": node.uuid, "address": address().to_string(), "portgroup_uuid": uuid});
     assert_eq!(site.call("POST", "/v1/ports", NEWEST, body.clone()).await.code(), 409);
     body["physical_network"] = json!("two");
-    assert_eq!(site.call("POST", "/v1/ports", NEWEST, body).await.code(), 201);
+    assert_eq!(site.call("POST", "/v1/ports", NEWEST, body.clone()).await.code(), 201);
+
+    // A new port that is to boot the machine is used alone.
+    assert_eq!(site.patch(&path, set("/standalone_ports_supported", json!(false))).await.code(), 200);
+    for (boots, status) in [(Some(true), 409), (Some(false), 201), (None, 201)] {
+        body["address"] = json!(address().to_string());
+        match boots {
+            Some(boots) => body["pxe_enabled"] = json!(boots),
+            None => drop(body.as_object_mut().unwrap().remove("pxe_enabled")),
+        }
+        let answer = site.call("POST", "/v1/ports", NEWEST, body.clone()).await;
+        assert_eq!(answer.code(), status, "{boots:?}: {}", answer.text);
+    }
 
     assert_eq!(site.patch(&path, set("/node_uuid", json!(other.uuid))).await.code(), 400);
     assert_eq!(site.patch(&port, set("/node_uuid", json!(other.uuid))).await.code(), 400);

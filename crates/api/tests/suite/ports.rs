@@ -37,6 +37,8 @@ async fn creation() {
         (with("address", json!("x")), 115, 400),
         (with("address", json!(null)), 115, 400),
         (with("name", json!("p-1")), 115, 409),
+        (with("name", json!("a b")), 115, 201),
+        (with("name", json!("x".repeat(256))), 115, 400),
         (with("physical_network", json!("")), 115, 400),
         (with("physical_network", json!("x".repeat(65))), 115, 400),
         (with("is_smartnic", json!(true)), 115, 400),

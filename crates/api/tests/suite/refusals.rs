@@ -36,9 +36,13 @@ async fn populated() -> Site {
     let free = named("free", S::Enroll, |_| ()).await;
     named("available", S::Available, |_| ()).await;
     named("cleaning", S::Cleaning, |_| ()).await;
+    named("waiting", S::CleanWait, |_| ()).await;
     named("deploying", S::Deploying, |_| ()).await;
     named("always-on", S::Active, |node| node.disable_power_off = true).await;
     named("maintained", S::Available, |node| node.maintenance = true).await;
+    named("ailing", S::Active, |node| node.maintenance = true).await;
+    named("rescued", S::Rescue, |node| node.maintenance = true).await;
+    named("worn", S::Manageable, |node| node.maintenance = true).await;
     named("retired", S::Manageable, |node| node.retired = true).await;
     named("protected", S::Active, |node| node.protected = true).await;
     named("taken", S::Active, |node| node.instance_uuid = Some(UUID.to_owned())).await;
@@ -84,17 +88,29 @@ field newer than the version | 81 | PATCH /v1/nodes/free | [{"op": "add", "path"
 query parameter newer than the version | 15 | GET /v1/nodes?driver=ipmi | null
 endpoint newer than the version, GET | 22 | GET /v1/portgroups | null
 endpoint newer than the version, GET | 80 | GET /v1/nodes/free/inventory | null
-endpoint newer than the version, write verbs of templates, runbooks, rules | 54 | POST /v1/deploy_templates | {}
-endpoint newer than the version, write verbs of templates, runbooks, rules | 91 | POST /v1/runbooks | {}
-endpoint newer than the version, write verbs of templates, runbooks, rules | 95 | POST /v1/inspection_rules | {}
-traits of nodes below 1.37 | 36 | GET /v1/nodes/free/traits | null
-traits of nodes below 1.37 | 36 | PUT /v1/nodes/free/traits | {"traits": []}
-traits of nodes below 1.37 | 36 | DELETE /v1/nodes/free/traits | null
+endpoint newer than the version, write verbs of allocations, templates, runbooks, rules | 51 | POST /v1/allocations | {"resource_class": "a"}
+endpoint newer than the version, write verbs of allocations, templates, runbooks, rules | 54 | POST /v1/deploy_templates | {}
+endpoint newer than the version, write verbs of allocations, templates, runbooks, rules | 91 | POST /v1/runbooks | {}
+endpoint newer than the version, write verbs of allocations, templates, runbooks, rules | 95 | POST /v1/inspection_rules | {}
+endpoint newer than the version, other write verbs | 22 | POST /v1/portgroups | {}
+endpoint newer than the version, other write verbs | 28 | PUT /v1/nodes/free/management/inject_nmi | null
+endpoint newer than the version, other write verbs | 88 | POST /v1/nodes/free/vmedia | {}
+endpoint newer than the version, other write verbs | 75 | PUT /v1/nodes/free/states/boot_mode | {"target": "uefi"}
+traits of nodes below 1.37, GET | 36 | GET /v1/nodes/free/traits | null
+traits of nodes below 1.37, PUT | 36 | PUT /v1/nodes/free/traits | {"traits": []}
+traits of nodes below 1.37, PUT | 36 | PUT /v1/nodes/free/traits/CUSTOM_A | null
+traits of nodes below 1.37, DELETE | 36 | DELETE /v1/nodes/free/traits | null
+traits of nodes below 1.37, DELETE | 36 | DELETE /v1/nodes/free/traits/CUSTOM_A | null
 states/raid below 1.12 | 11 | PUT /v1/nodes/free/states/raid | {}
 children below 1.83 | 82 | GET /v1/nodes/free/children | null
 unknown route | 115 | GET /v1/bogus | null
 wrong method | 115 | PUT /v1/nodes | {}
+name missing in the path of a write verb | 115 | DELETE /v1/nodes | null
+name missing in the path of a write verb | 115 | PATCH /v1/ports | []
+name missing in the path of a write verb | 115 | POST /v1/nodes/free | {"driver": "ipmi"}
 detail query below 1.43 | 42 | GET /v1/nodes?detail=true | null
+fields or detail of BIOS settings below 1.74 | 73 | GET /v1/nodes/free/bios?fields=name | null
+fields or detail of BIOS settings below 1.74 | 73 | GET /v1/nodes/free/bios?detail=true | null
 fields below 1.8 | 7 | GET /v1/nodes?fields=uuid | null
 fields of drivers below 1.77 | 76 | GET /v1/drivers?fields=name | null
 fields and detail together | 115 | GET /v1/nodes?fields=uuid&detail=true | null
@@ -103,11 +119,17 @@ transition that the state does not have | 115 | PUT /v1/nodes/free/states/provis
 transition while the node is reserved | 115 | PUT /v1/nodes/locked/states/provision | {"target": "active"}
 bad power target | 115 | PUT /v1/nodes/free/states/power | {"target": "fly"}
 power change while cleaning | 115 | PUT /v1/nodes/cleaning/states/power | {"target": "power off"}
+power change while cleaning | 115 | PUT /v1/nodes/waiting/states/power | {"target": "power off"}
 boot mode while transient | 115 | PUT /v1/nodes/deploying/states/boot_mode | {"target": "uefi"}
 secure boot while transient | 115 | PUT /v1/nodes/deploying/states/secure_boot | {"target": true}
 power off with disable_power_off | 115 | PUT /v1/nodes/always-on/states/power | {"target": "power off"}
 power off with disable_power_off | 115 | PUT /v1/nodes/always-on/states/power | {"target": "soft power off"}
-node in maintenance and active | 115 | PUT /v1/nodes/maintained/states/provision | {"target": "active"}
+node in maintenance and deployed, rebuilt, rescued, cleaned or serviced | 115 | PUT /v1/nodes/maintained/states/provision | {"target": "active"}
+node in maintenance and deployed, rebuilt, rescued, cleaned or serviced | 115 | PUT /v1/nodes/ailing/states/provision | {"target": "rebuild"}
+node in maintenance and deployed, rebuilt, rescued, cleaned or serviced | 115 | PUT /v1/nodes/ailing/states/provision | {"target": "rescue", "rescue_password": "a"}
+node in maintenance and deployed, rebuilt, rescued, cleaned or serviced | 115 | PUT /v1/nodes/ailing/states/provision | {"target": "service", "service_steps": [{"interface": "bios", "step": "a"}]}
+node in maintenance and deployed, rebuilt, rescued, cleaned or serviced | 115 | PUT /v1/nodes/rescued/states/provision | {"target": "unrescue"}
+node in maintenance and deployed, rebuilt, rescued, cleaned or serviced | 115 | PUT /v1/nodes/worn/states/provision | {"target": "clean", "clean_steps": [{"interface": "bios", "step": "a"}]}
 node retired and provide | 115 | PUT /v1/nodes/retired/states/provision | {"target": "provide"}
 node protected and deleted or rebuilt | 115 | PUT /v1/nodes/protected/states/provision | {"target": "deleted"}
 node protected and deleted or rebuilt | 115 | PUT /v1/nodes/protected/states/provision | {"target": "rebuild"}
@@ -161,8 +183,29 @@ async fn everything(site: &Site) -> Vec<Value> {
 }
 
 fn check(failure: &str, answer: &Answer) {
-    assert!(statuses(failure).contains(&answer.code()), "{failure}: {} {}", answer.code(), answer.text);
-    assert!(answer.code() < 400 || !answer.fault().is_empty());
+    assert_eq!(vec![answer.code()], statuses(failure), "{failure}: {}", answer.text);
+    if answer.code() >= 400 {
+        check_body(failure, answer);
+    }
+}
+
+/// Section 1 of the contract's errors: JSON in a string in JSON, in one of two shapes, which tell where it was found.
+fn check_body(failure: &str, answer: &Answer) {
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{failure}");
+    let body = answer.json();
+    assert_eq!(body.as_object().unwrap().len(), 1, "{failure}: {body}");
+    let inner: Value = serde_json::from_str(body["error_message"].as_str().unwrap()).unwrap();
+    let keys: Vec<&str> = inner.as_object().unwrap().keys().map(String::as_str).collect();
+    if inner.get("code").is_some() {
+        assert_eq!(keys, ["code", "description", "title"], "{failure}");
+        assert_eq!(inner["code"], answer.code(), "{failure}");
+        assert!(!inner["title"].as_str().unwrap().is_empty(), "{failure}");
+    } else {
+        assert_eq!(keys, ["debuginfo", "faultcode", "faultstring"], "{failure}");
+        assert_eq!(inner["faultcode"], if answer.code() < 500 { "Client" } else { "Server" }, "{failure}");
+        assert_eq!(inner["debuginfo"], Value::Null, "{failure}");
+    }
+    assert!(!answer.fault().is_empty(), "{failure}");
 }
 
 #[tokio::test]
@@ -246,8 +289,15 @@ async fn conductors(site: &Site) -> Vec<&'static str> {
     check("no conductor", &site.get("/v1/nodes/free/validate").await);
     let body = json!({"driver": "fake-hardware"});
     check("no conductor at creation", &site.call("POST", "/v1/nodes", NEWEST, body).await);
+    for (path, body) in [
+        ("/v1/nodes/free/vifs", json!({"id": "a"})),
+        ("/v1/heartbeat/free", json!({"callback_url": "http://192.0.2.1", "agent_token": "a"})),
+    ] {
+        let answer = site.call("POST", path, NEWEST, body).await;
+        check("no conductor for VIFs and heartbeats", &answer);
+    }
     site.conductors.absent.store(false, Ordering::Relaxed);
-    seen.extend(["no conductor", "no conductor at creation"]);
+    seen.extend(["no conductor", "no conductor at creation", "no conductor for VIFs and heartbeats"]);
     seen
 }
 
@@ -269,9 +319,13 @@ async fn raw(site: &Site) -> Vec<&'static str> {
     check("Accept without JSON", &send(&[latest, ("accept", "text/xml")], "{}".to_owned()).await);
     let deep = format!("{{\"extra\": {}{}}}", "[".repeat(30), "]".repeat(30));
     let deep = send(&[latest], deep).await;
-    assert_eq!(vec![deep.code()], statuses("too deep"), "{}", deep.text);
     let large = send(&[latest], "x".repeat((1 << 20) + 1)).await;
-    assert_eq!(vec![large.code()], statuses("too large"), "{}", large.text);
+    for (failure, answer) in [("too deep", deep), ("too large", large)] {
+        assert_eq!(vec![answer.code()], statuses(failure), "{}", answer.text);
+        // These are found before anything knows of the envelope.
+        let keys: Vec<String> = answer.json().as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["faultcode", "faultstring"], "{failure}");
+    }
     vec![
         "duplicate uuid",
         "invalid JSON",

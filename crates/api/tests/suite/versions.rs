@@ -58,11 +58,43 @@ async fn negotiation() {
     assert_eq!(used(VERSION, "").await, (200, Some("1.1".to_owned()), max()));
     assert_eq!(used(VERSION, "1.116").await, (406, None, max()));
     assert_eq!(used(VERSION, "2.1").await, (406, None, max()));
+    assert_eq!(used(VERSION, "-1.2").await, (406, None, max()));
     assert_eq!(used(VERSION, "baremetal 1.5").await, (406, None, None));
     let answer = with_headers(&site, "/v1/nodes", &[(VERSION, "1.999")]).await;
     assert!(answer.fault().contains("1.1 to 1.115"), "{}", answer.fault());
     assert_eq!(with_headers(&site, "/v1/nodes", &[("accept", "text/html")]).await.code(), 406);
     assert_eq!(with_headers(&site, "/v1/nodes", &[("accept", "text/html, */*;q=0.1")]).await.code(), 200);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_the_wrong_path() {
+    let site = Site::new().await;
+    site.node(|node| node.name = Some("here".to_owned())).await;
+    // Whether the answer is in the manner of handlers, which know the version; then the methods that are named.
+    for (method, path, status, by_handler, allow) in [
+        ("PATCH", "/v1/nodes", 400, true, None),
+        ("DELETE", "/v1/allocations", 400, true, None),
+        ("DELETE", "/v1/nodes/here/vifs", 400, true, None),
+        ("POST", "/v1/nodes/here", 400, true, None),
+        ("POST", "/v1/nodes/here/portgroups", 400, true, None),
+        ("PUT", "/v1/nodes", 405, false, Some("GET,HEAD,POST")),
+        ("PUT", "/v1/nodes/here/states", 405, false, Some("GET,HEAD")),
+        ("GET", "/v1/nodes/here/nothing", 404, true, None),
+        ("GET", "/v1/shards/a", 404, true, None),
+        ("GET", "/v1/nothing/a", 404, false, None),
+        ("PUT", "/v1/nodes/here/nothing", 404, false, None),
+    ] {
+        let answer = site.call(method, path, NEWEST, Value::Null).await;
+        assert_eq!(answer.code(), status, "{method} {path}");
+        assert_eq!(answer.text.contains("faultstring"), by_handler, "{method} {path}");
+        assert_eq!(answer.header(VERSION).is_some(), by_handler, "{method} {path}");
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+    }
+    for path in ["/v1/nodes", "/v1/nothing"] {
+        let answer = site.call("OPTIONS", path, NEWEST, Value::Null).await;
+        assert_eq!((answer.code(), answer.text.as_str()), (200, ""), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), None);
+    }
 }
 
 #[tokio::test]

@@ -70,8 +70,10 @@ async fn creation() {
     assert_eq!(site.call("POST", COLLECTIONS[0], NEWEST, long.clone()).await.code(), 400);
     long["type"] = json!("");
     assert_eq!(site.call("POST", COLLECTIONS[0], NEWEST, long).await.code(), 400);
-    let text = json!({"node_uuid": node.uuid, "volume_type": "x", "volume_id": "v", "boot_index": "first"});
-    assert_eq!(site.call("POST", COLLECTIONS[1], NEWEST, text).await.code(), 400);
+    for index in ["first", "7"] {
+        let text = json!({"node_uuid": node.uuid, "volume_type": "x", "volume_id": "v", "boot_index": index});
+        assert_eq!(site.call("POST", COLLECTIONS[1], NEWEST, text).await.code(), 400, "{index}");
+    }
 }
 
 #[tokio::test]

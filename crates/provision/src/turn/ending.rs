@@ -92,6 +92,10 @@ impl Turn<'_> {
 
     /// The flow is over: what belonged to it goes.
     fn settle(&mut self, kind: FlowKind) {
+        if kind == FlowKind::Inspect {
+            // It tells since when an inspection has been going on.
+            self.node.inspection_started_at = None;
+        }
         self.node.target_power_state = None;
         self.node.deploy_step = JsonObject::default();
         self.node.clean_step = JsonObject::default();

@@ -53,12 +53,17 @@ async fn calls_end_as_their_method_says() {
         ("POST", "/nothing", json!({})),
         ("POST", "?method=nothing", json!({})),
         ("POST", "", json!({})),
+        // What lists the methods is no method.
+        ("POST", "/methods", json!({})),
+        ("PUT", "/methods", json!({})),
+        ("PATCH", "/methods", json!({})),
+        ("DELETE", "/methods", Value::Null),
         ("POST", "?method=second_method&more=1", json!({"bar": "kazoo"})),
     ] {
         let (status, answer) = call(verb, rest, body).await;
         assert_eq!(status, 400, "{verb} {rest}: {answer}");
     }
-    for rest in ["/nothing", "?method=nothing"] {
+    for rest in ["/nothing", "?method=nothing", "/methods"] {
         let path = format!("/v1/drivers/fake-hardware/vendor_passthru{rest}");
         assert_eq!(site.code("POST", &path, json!({})).await, 400, "{path}");
     }
