@@ -6,8 +6,8 @@ use crate::process::{command, quiet, source_root};
 use crate::say;
 use anyhow::{Context as _, Result, bail};
 use lab::LabDir;
+pub(crate) use lab::idle_port;
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -185,11 +185,6 @@ pub(crate) fn bound_to_us(program: &Path) -> Command {
     let mut start = command("setpriv");
     start.args(["--pdeathsig", "KILL"]).arg(program);
     start
-}
-
-/// A port that nobody listens on at the moment.
-pub(crate) fn idle_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("look for a free port")?.local_addr()?.port())
 }
 
 /// What the stock Ironic's configuration says, in ours: no login, no cleaning, agents without TLS.
