@@ -359,3 +359,33 @@ async fn what_nothing_drives_is_failed_at_the_start() {
     assert!(node.last_error.unwrap().contains("no record"));
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flows_are_counted_by_what_they_do() {
+    let counted = |rig: &Rig| {
+        let db = rig.db().clone();
+        async move { db.census().await.unwrap().flows }
+    };
+    let rig = Rig::start(Knobs { silent_agent: true, ..Knobs::default() }).await;
+    rig.set_state(S::Available).await;
+    assert_eq!(counted(&rig).await, []);
+    rig.request(Verb::Active).await.unwrap();
+    rig.until(S::DeployWait).await;
+    let row = |flow: &str, state, phase: &str| (flow.to_owned(), state, phase.to_owned(), 1);
+    assert_eq!(counted(&rig).await, [row("deploy", S::DeployWait, "waiting")]);
+    rig.stop().await;
+
+    let rig = Rig::start(Knobs::default()).await;
+    rig.set_state(S::Manageable).await;
+    let list = json!([{ "interface": "power", "step": "hold" }]);
+    rig.request_with(Verb::Clean, steps(Verb::Clean, &list)).await.unwrap();
+    rig.until(S::CleanHold).await;
+    assert_eq!(counted(&rig).await, [row("clean", S::CleanHold, "resting")]);
+    rig.stop().await;
+
+    let rig = Rig::start(Knobs { die_after: Some(0), ..Knobs::default() }).await;
+    rig.set_state(S::Available).await;
+    rig.request(Verb::Active).await.unwrap();
+    assert_eq!(counted(&rig).await, [row("deploy", S::Deploying, "acting")]);
+    rig.stop().await;
+}

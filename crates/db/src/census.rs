@@ -9,8 +9,9 @@ use crate::stored::Stored as _;
 
 statements! {
     NODES = "SELECT provision_state, COUNT(*) FROM nodes GROUP BY provision_state ORDER BY provision_state";
-    FLOWS = "SELECT flows.kind, nodes.provision_state, COUNT(*) FROM flows JOIN nodes ON nodes.uuid = flows.node_uuid \
-        GROUP BY flows.kind, nodes.provision_state ORDER BY flows.kind, nodes.provision_state";
+    FLOWS = "SELECT flows.kind, nodes.provision_state, CASE WHEN nodes.lease_holder IS NOT NULL THEN 'acting' \
+        WHEN flows.deadline_at IS NOT NULL THEN 'waiting' ELSE 'resting' END, COUNT(*) \
+        FROM flows JOIN nodes ON nodes.uuid = flows.node_uuid GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
     OVERDUE = "SELECT COUNT(*) FROM flows WHERE deadline_at <= ?1";
 }
 
@@ -19,8 +20,9 @@ statements! {
 pub struct Census {
     /// Nodes by provision state.
     pub nodes: Vec<(ProvisionState, i64)>,
-    /// Flows under way by kind and their node's provision state.
-    pub flows: Vec<(String, ProvisionState, i64)>,
+    /// Flows under way by kind, by their node's provision state, and by phase: `acting` on the machine, `waiting` with a
+    /// deadline, or `resting` until somebody says that it goes on.
+    pub flows: Vec<(String, ProvisionState, String, i64)>,
     /// Flows whose deadline has passed: those that a conductor should have looked at.
     pub overdue: i64,
 }
@@ -29,7 +31,7 @@ pub struct Census {
 pub(crate) fn take(session: &mut dyn Session, now: Timestamp) -> Result<Census, DbError> {
     Ok(Census {
         nodes: all(session, &NODES, &[], |row| Ok((row.take(0)?, row.take(1)?)))?,
-        flows: all(session, &FLOWS, &[], |row| Ok((row.take(0)?, row.take(1)?, row.take(2)?)))?,
+        flows: all(session, &FLOWS, &[], |row| Ok((row.take(0)?, row.take(1)?, row.take(2)?, row.take(3)?)))?,
         overdue: first(session, &OVERDUE, &[now.param()], |row| row.take(0))?.unwrap_or(0),
     })
 }

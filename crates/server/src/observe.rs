@@ -79,9 +79,11 @@ fn write_census(out: &mut String, census: &db::Census) {
     let flows: Vec<Sample<'_>> = census
         .flows
         .iter()
-        .map(|(kind, state, count)| (vec![kind.as_str(), state.as_str()], number(*count)))
+        .map(|(kind, state, phase, count)| {
+            (vec![kind.as_str(), state.as_str(), phase.as_str()], number(*count))
+        })
         .collect();
-    gauge(out, ("wrought_flows", "Flows under way."), &["flow", "state"], &flows);
+    gauge(out, ("wrought_flows", "Flows under way."), &["flow", "state", "phase"], &flows);
     let overdue = [(vec![], number(census.overdue))];
     gauge(out, ("wrought_flows_overdue", "Flows whose deadline has passed."), &[], &overdue);
 }
@@ -98,6 +100,58 @@ mod tests {
     async fn status(router: &Router, path: &str) -> u16 {
         let request = Request::get(path).body(Body::empty()).unwrap();
         router.clone().oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    /// What there has to be at `/metrics`: times in states and of steps, queues, BMCs, waits for the right to decide.
+    const ASKED_FOR: [&str; 12] = [
+        "wrought_nodes",
+        "wrought_flows",
+        "wrought_flows_overdue",
+        "wrought_state_seconds",
+        "wrought_step_seconds",
+        "wrought_action_seconds",
+        "wrought_effects",
+        "wrought_turn_wait_seconds",
+        "wrought_bmc_request_seconds",
+        "wrought_store_writes_waiting",
+        "wrought_store_write_seconds",
+        "wrought_http_request_seconds",
+    ];
+
+    #[tokio::test]
+    async fn every_metric_says_what_it_is_and_the_guide_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&db::Options::new(DatabaseUrl::sqlite(dir.path().join("site.db")))).await.unwrap();
+        let router = alone(db.clone(), None, true);
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let body = router.oneshot(request).await.unwrap().into_body();
+        let text = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        let text = std::str::from_utf8(&text).unwrap();
+        let told = |what: &str| -> Vec<&str> {
+            let words = text.lines().filter_map(|line| line.strip_prefix(what));
+            words.filter_map(|line| line.split_whitespace().next()).collect()
+        };
+        let (kinds, helps) = (told("# TYPE "), told("# HELP "));
+        assert_eq!(kinds, helps);
+        for name in ASKED_FOR {
+            assert!(kinds.contains(&name), "{name} is not shown");
+        }
+        let guide = concat!(
+            include_str!("../../../docs/operator/guide.md"),
+            include_str!("../../../docs/operator/messaging.md")
+        );
+        for name in &kinds {
+            assert!(guide.contains(&format!("`{name}")), "{name} is not in the operator's guide");
+        }
+        for sample in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = sample.split(['{', ' ']).next().unwrap_or_default();
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+            assert!(
+                kinds.contains(&name) || family.is_some_and(|family| kinds.contains(&family)),
+                "{sample} belongs to nothing"
+            );
+        }
+        db.close().await;
     }
 
     #[tokio::test]
