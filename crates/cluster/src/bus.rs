@@ -151,7 +151,7 @@ impl Drop for Serving {
 /// Waits until there is another registration, however long that takes.
 async fn another(epochs: &mut watch::Receiver<i64>) {
     if epochs.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -63,7 +63,9 @@ impl Engine {
             return Ok(());
         }
         let left = self.db.unsettled_allocations(&self.options.hostname).await?;
-        left.into_iter().for_each(|allocation| self.start_allocation(allocation));
+        for allocation in left {
+            self.start_allocation(allocation);
+        }
         Ok(())
     }
 

@@ -28,7 +28,9 @@ impl Engine {
     /// Drives every flow that this conductor had when it ended.
     pub(crate) async fn resume_flows(self: &Arc<Self>) -> Result<usize, DbError> {
         let flows = self.db.flows_of_conductor(&self.options.hostname).await?;
-        flows.iter().for_each(|row| self.go_on_with(row));
+        for row in &flows {
+            self.go_on_with(row);
+        }
         Ok(flows.len())
     }
 
@@ -93,7 +95,11 @@ impl Engine {
                 self.tenure.store(Arc::new(tenure));
                 self.epochs.send_replace(epoch);
                 match left {
-                    Ok(left) => left.iter().for_each(|row| self.go_on_with(row)),
+                    Ok(left) => {
+                        for row in &left {
+                            self.go_on_with(row);
+                        }
+                    }
                     // Their deadlines bring them back.
                     Err(error) => {
                         tracing::error!(error = &error as &dyn std::error::Error, "cannot read flows");

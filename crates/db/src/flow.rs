@@ -289,7 +289,9 @@ pub(crate) fn claim(
     let claim = format!("UPDATE flows SET conductor = ?{} WHERE node_uuid IN ({these})", params.len());
     session.execute((&claim).into(), &params)?;
     drop(params);
-    claimed.iter_mut().for_each(|row| row.conductor.clone_from(&by.hostname));
+    for row in &mut claimed {
+        row.conductor.clone_from(&by.hostname);
+    }
     Ok(claimed)
 }
 

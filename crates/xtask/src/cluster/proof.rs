@@ -3,7 +3,7 @@
 
 use super::site::Site;
 use super::trouble::Harm;
-use super::work::Work;
+use super::work::{Order, Work};
 use anyhow::{Context as _, Result, ensure};
 use db::JournalRow;
 use model::{NodeUuid, Timestamp};
@@ -26,14 +26,18 @@ pub(super) struct Proved {
 
 /// Checks all of it.
 pub(super) async fn check(site: &Site, work: &Work, harm: &Harm) -> Result<Proved> {
-    nothing_twice(work, harm)?;
+    nothing_twice(work)?;
     let mut proved = Proved::default();
     let mut all = Vec::new();
     for order in &work.orders {
         let node = NodeUuid::from_uuid(order.machine.uuid());
         let mut rows = site.db.journal(node, LINES).await?;
-        rows.retain(|row| row.intent_at >= work.since);
         rows.sort_by_key(|row| row.intent_at);
+        let now = rows.partition_point(|row| row.intent_at < work.since);
+        let conductor = |row: Option<&JournalRow>| row.and_then(|row| row.conductor.clone());
+        let moved_before = now > 0 && conductor(rows.get(now - 1)) != conductor(rows.get(now));
+        few_consoles(order, harm, moved_before)?;
+        rows.drain(..now);
         proved.effects += rows.len();
         proved.moved += rows.windows(2).filter(|pair| pair[0].conductor != pair[1].conductor).count();
         one_at_a_time(&rows, harm).with_context(|| order.machine.name().to_owned())?;
@@ -47,11 +51,18 @@ pub(super) async fn check(site: &Site, work: &Work, harm: &Harm) -> Result<Prove
     Ok(proved)
 }
 
-/// Each operation that destroys data was done once, to its end, and no BMC was asked two things at once. Who was stopped for
-/// a while cannot close its sessions before others open theirs: it does so when it wakes up, which is a second console, and
-/// changes nothing: see [`who_was_followed_changes_nothing`].
-fn nothing_twice(work: &Work, harm: &Harm) -> Result<()> {
-    let most = if harm.wakes { 2 } else { 1 };
+/// No BMC was asked two things at once. Who was stopped for a while cannot close its sessions before others open theirs: it
+/// does so when it wakes up, which is a second console. So is who had the node in the round before, and closes what it has not
+/// used since. Neither changes anything: see [`who_was_followed_changes_nothing`].
+fn few_consoles(order: &Order, harm: &Harm, moved_before: bool) -> Result<()> {
+    let most = if harm.wakes || moved_before { 2 } else { 1 };
+    let (name, consoles) = (order.machine.name(), order.machine.most_consoles());
+    ensure!(consoles <= most, "{name}: {consoles} consoles waited for its BMC at once");
+    Ok(())
+}
+
+/// Each operation that destroys data was done once, to its end, and nothing was done that nobody ordered.
+fn nothing_twice(work: &Work) -> Result<()> {
     for order in &work.orders {
         let name = order.machine.name();
         let done = order.done();
@@ -68,8 +79,6 @@ fn nothing_twice(work: &Work, harm: &Harm) -> Result<()> {
             !known && !order.job.may_repeat(operation.kind)
         });
         ensure!(other.is_none(), "{name}, {:?}: nobody ordered {other:?}", order.job);
-        let consoles = order.machine.most_consoles();
-        ensure!(consoles <= most, "{name}: {consoles} consoles waited for its BMC at once");
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ pub(super) enum Way {
     /// As everybody else.
     Plain,
     /// It is on a host of its own, with a network for that.
-    Host(Host),
+    Host(Box<Host>),
     /// Through something that may stop carrying.
     Proxy(Proxy),
 }
@@ -238,7 +238,7 @@ impl Site {
             fs::create_dir_all(&own)?;
             let way = match number {
                 None => Way::Plain,
-                Some(number) if place == Place::Hosts => Way::Host(Host::new(number, &own).await?),
+                Some(number) if place == Place::Hosts => Way::Host(Box::new(Host::new(number, &own).await?)),
                 Some(_) => Way::Proxy(Proxy::start(postgres.port()).await?),
             };
             let (url, address) = match &way {
