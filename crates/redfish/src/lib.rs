@@ -9,10 +9,10 @@
 //! * [`Task`] and [`login`] are the rest of the protocol that a controller needs.
 
 mod boot;
+mod clock;
 mod document;
 mod etag;
 mod fault;
-mod manager;
 mod path;
 mod quirks;
 mod reset;
@@ -24,10 +24,11 @@ mod task;
 mod update;
 
 pub use boot::{Boot, BootChange, BootMode, BootTarget, Override};
+pub use clock::Clock;
 pub use document::{DocumentError, MAX_DOCUMENT, parse};
 pub use etag::{etag_of, if_match};
 pub use fault::{Fault, Meaning, Message};
-pub use manager::Clock;
+
 pub use path::{BadPath, MAX_PATH, ResourcePath};
 pub use quirks::Quirks;
 pub use reset::{ResetAction, ResetType, allowed_resets};
