@@ -39,6 +39,7 @@ fn filter(request: &Request) -> Result<NodeFilter, ApiError> {
         chassis_uuid: query.uuid("chassis_uuid")?.map(ChassisUuid::from_uuid),
         associated: query.flag("associated")?,
         maintenance: query.flag("maintenance")?,
+        console_enabled: None,
         retired: query.flag("retired")?,
         provision_states: states.into_iter().collect(),
         driver: query.text("driver"),

@@ -40,6 +40,8 @@ macro_rules! for_each_request {
                     node: model::NodeUuid,
                     target: model::PowerTarget,
                     timeout: Option<std::time::Duration>,
+                    // Who asks was not told before.
+                    #[serde(default)] asker: provision::Asker,
                 } -> ();
                 Validate validate [holder_of node] { node: model::NodeUuid, }
                     -> std::collections::BTreeMap<model::InterfaceKind, conductor_api::InterfaceVerdict>;

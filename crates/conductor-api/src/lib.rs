@@ -18,7 +18,7 @@ use model::{
     AllocationUuid, BootDevice, BootMode, HardwareType, InterfaceKind, JsonObject, Node, NodeUuid,
     PowerTarget,
 };
-use provision::Verb;
+use provision::{Asker, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -198,8 +198,14 @@ pub trait Conductors: HardwareRequests {
     /// Records the wish to move a node and starts to work on it. Answers once it is recorded.
     fn provision(&self, node: NodeUuid, verb: Verb, args: ProvisionArgs) -> Reply<'_, ()>;
 
-    /// Records the wish to change a node's power and starts to work on it.
-    fn set_power(&self, node: NodeUuid, target: PowerTarget, timeout: Option<Duration>) -> Reply<'_, ()>;
+    /// Records the wish of `asker` to change a node's power and starts to work on it.
+    fn set_power(
+        &self,
+        node: NodeUuid,
+        target: PowerTarget,
+        timeout: Option<Duration>,
+        asker: Asker,
+    ) -> Reply<'_, ()>;
 
     /// Asks every interface of the node whether it could be used. Does not touch the BMC.
     fn validate(&self, node: NodeUuid) -> Reply<'_, BTreeMap<InterfaceKind, InterfaceVerdict>>;

@@ -30,8 +30,9 @@ impl Engine {
             let told = Told::machine(BootEventKind::PowerOn { intent: node.boot_intent });
             self.db.see_boot(Some(node.uuid), Timestamp::now(), told);
         }
-        if effect.action == Action::StopConsole {
-            return self.stop_console(node).await;
+        if matches!(effect.action, Action::StopConsole | Action::StartConsole) {
+            let switched = self.switch(node, effect.action == Action::StartConsole).await;
+            return switched.map_or_else(Outcome::Failed, |()| Outcome::done());
         }
         let reads_facts = effect.action == Action::ReadBmcFacts;
         let inspects = effect.action == Action::Inspect;
@@ -52,22 +53,6 @@ impl Engine {
             }
         }
         outcome
-    }
-
-    /// Stops the console of a node that goes back: the next user starts one of their own.
-    async fn stop_console(&self, node: &Node) -> Outcome {
-        let console = match self.registry.console(node) {
-            Ok(Some(console)) => console.stop(node).await,
-            // There is none that could run.
-            Ok(None) => Ok(()),
-            Err(error) => {
-                return Outcome::Failed(StepError::new(ErrorCode::DriverInfo, error.to_string()));
-            }
-        };
-        match console {
-            Ok(()) => observed(Observed { console: Some(false), ..Observed::default() }),
-            Err(error) => Outcome::Failed(error.into_step_error()),
-        }
     }
 
     /// Reads BIOS settings and firmware versions, where the node's drivers can. A failure is no reason to stop.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cluster::Members;
 use conductor_api::RequestError;
-use db::{Admission, Commit, Db, DbError, FlowRow, HistoryEntry, JournalWrite};
+use db::{Admission, Commit, Db, DbError, FlowRow, HistoryEntry, JournalWrite, console_event};
 use driver::Registry;
 use model::{FlowId, HistoryUuid, Node, NodeUuid, Timestamp};
 use provision::{
@@ -371,6 +371,9 @@ impl Engine {
                 created_at: now,
             })
             .collect();
+        let told = decided.told.iter();
+        let events =
+            told.map(|told| console_event(&decided.node, told.change.as_str(), told.status, now)).collect();
         // Whoever is at an effect goes on with the flow; all others only note something beside it.
         let theirs = row.as_ref().filter(|_| !takes_over);
         let conductor = theirs.map_or_else(|| self.options.hostname.clone(), |row| row.conductor.clone());
@@ -386,7 +389,11 @@ impl Engine {
             effect = ?decided.effect.as_ref().map(|effect| &effect.action),
             "decided"
         );
-        (Commit { flow, journal, history, ..Commit::new(before, decided.node) }, stored, decided.effect)
+        (
+            Commit { flow, journal, history, events, ..Commit::new(before, decided.node) },
+            stored,
+            decided.effect,
+        )
     }
 
     /// Feeds `input` to the node's flow and goes on until it rests. Returns at once; the work is a task.

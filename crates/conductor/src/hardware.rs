@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conductor_api::{HardwareRequests, Reply, RequestError, VendorCall, VendorReply};
-use driver::{Console, Indicators, Management, Media, UnknownInterface};
+use driver::{Indicators, Management, Media, UnknownInterface};
 use model::{
     HardwareType, Indicator, IndicatorName, IndicatorState, InterfaceKind, JsonObject, MediaDevice,
     MediaDrive, MediaImage, Node, NodeUuid, Timestamp, VendorMethod,
@@ -233,39 +233,5 @@ impl Engine {
         ask(drives(management.as_ref(), &node)?.detach(&node, &devices)).await?;
         tracing::info!(node = %uuid, ?devices, "virtual media detached");
         Ok(())
-    }
-}
-
-/// Consoles.
-impl Engine {
-    fn console_of(&self, node: &Node) -> Result<Arc<dyn Console>, RequestError> {
-        let console = needed(self.registry.console(node), node, InterfaceKind::Console)?;
-        console.validate(node).map_err(|error| driver_failed(&error))?;
-        Ok(console)
-    }
-
-    pub(crate) async fn read_console(&self, uuid: NodeUuid) -> Result<Option<Value>, RequestError> {
-        let node = self.node(uuid).await?;
-        if !node.console_enabled {
-            return Ok(None);
-        }
-        ask(self.console_of(&node)?.info(&node)).await.map(Some)
-    }
-
-    pub(crate) async fn switch_console(&self, uuid: NodeUuid, on: bool) -> Result<(), RequestError> {
-        let node = self.node(uuid).await?;
-        let console = self.console_of(&node)?;
-        if node.console_enabled == on {
-            return Ok(());
-        }
-        unlocked(&node)?;
-        ask(if on { console.start(&node) } else { console.stop(&node) }).await?;
-        let turn = self
-            .turn(uuid, |mut node, flow, _| {
-                node.console_enabled = on;
-                Ok(Decision::rest(node, flow))
-            })
-            .await;
-        turn.map(drop).map_err(|error| request_error(uuid, error))
     }
 }

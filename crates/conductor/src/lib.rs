@@ -9,6 +9,7 @@ mod allocation;
 mod carry_out;
 mod children;
 mod cleaning;
+mod consoles;
 mod engine;
 mod gate;
 mod hardware;

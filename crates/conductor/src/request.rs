@@ -139,6 +139,7 @@ impl Engine {
         uuid: NodeUuid,
         target: PowerTarget,
         timeout: Option<Duration>,
+        asker: Asker,
     ) -> Result<(), RequestError> {
         let limit =
             timeout.map_or(SOFT_POWER_OFF_LIMIT, |limit| u32::try_from(limit.as_secs()).unwrap_or(u32::MAX));
@@ -153,7 +154,8 @@ impl Engine {
                         node.uuid
                     )));
                 }
-                perform_power(node, flow, target, limit, world).map_err(|refusal| refused(&refusal))
+                let decided = perform_power(node, flow, target, limit, world);
+                Ok(decided.map_err(|refusal| refused(&refusal))?.asked_by(asker.clone()))
             })
             .await;
         let (standing, effect) = turn.map_err(|error| request_error(uuid, error))?;

@@ -14,7 +14,7 @@ use driver::Registry;
 use model::{
     AllocationUuid, BootDevice, BootMode, HardwareType, InterfaceKind, Node, NodeUuid, PowerTarget, Secret,
 };
-use provision::Verb;
+use provision::{Asker, Verb};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -62,12 +62,14 @@ impl Conductor {
     async fn take_up(&self) -> Result<(), DbError> {
         let engine = &self.engine;
         engine.fail_orphans().await?;
+        let consoles = engine.consoles().await?;
         let resumed = engine.resume_flows().await?;
         tracing::info!(flows = resumed, hostname = engine.options.hostname, "conductor started");
         engine.tasks.spawn(Arc::clone(engine).keep_time());
         engine.tasks.spawn(Arc::clone(engine).keep_house());
         engine.tasks.spawn(Arc::clone(engine).keep_tenure());
         engine.tasks.spawn(Arc::clone(engine).keep_watch());
+        engine.tasks.spawn(Arc::clone(engine).keep_consoles(consoles));
         for sweep in [Sweep::Sync, Sweep::Recovery] {
             engine.tasks.spawn(Arc::clone(engine).keep_power(sweep));
         }
@@ -130,8 +132,14 @@ impl Conductors for Conductor {
         Box::pin(self.engine.request_provision(node, verb, args))
     }
 
-    fn set_power(&self, node: NodeUuid, target: PowerTarget, timeout: Option<Duration>) -> Reply<'_, ()> {
-        Box::pin(self.engine.request_power(node, target, timeout))
+    fn set_power(
+        &self,
+        node: NodeUuid,
+        target: PowerTarget,
+        timeout: Option<Duration>,
+        asker: Asker,
+    ) -> Reply<'_, ()> {
+        Box::pin(self.engine.request_power(node, target, timeout, asker))
     }
 
     fn validate(&self, node: NodeUuid) -> Reply<'_, BTreeMap<InterfaceKind, InterfaceVerdict>> {

@@ -6,6 +6,8 @@ mod rig;
 
 #[path = "engine/cleaning.rs"]
 mod cleaning;
+#[path = "engine/consoles.rs"]
+mod consoles;
 #[path = "engine/equal_steps.rs"]
 mod equal_steps;
 #[path = "engine/overdue.rs"]
@@ -25,7 +27,7 @@ use std::time::Duration;
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};
 use db::NodeKey;
 use model::{MacAddr, PowerState, PowerTarget, ProvisionState as S, Secret};
-use provision::{ErrorCode, Verb};
+use provision::{Asker, ErrorCode, Verb};
 use rig::{Knobs, Rig};
 use serde_json::{Value, json};
 
@@ -121,9 +123,10 @@ async fn of_two_callers_at_once_one_is_told_why_not() {
 async fn power_is_an_intent_with_an_end() {
     let rig = Rig::start(Knobs { slow: Duration::from_millis(100), ..Knobs::default() }).await;
     rig.set_state(S::Manageable).await;
-    rig.conductor().set_power(rig.uuid, PowerTarget::On, None).await.unwrap();
+    rig.conductor().set_power(rig.uuid, PowerTarget::On, None, Asker::default()).await.unwrap();
     assert_eq!(rig.node().await.target_power_state, Some(PowerTarget::On));
-    let busy = rig.conductor().set_power(rig.uuid, PowerTarget::Off, None).await.unwrap_err();
+    let busy =
+        rig.conductor().set_power(rig.uuid, PowerTarget::Off, None, Asker::default()).await.unwrap_err();
     assert!(matches!(busy, RequestError::Conflict(_)), "{busy}");
     let node = rig.until_idle().await;
     assert_eq!((node.power_state, node.target_power_state), (Some(PowerState::On), None));
@@ -330,7 +333,7 @@ async fn power_may_be_changed_while_a_deployment_waits() {
     rig.set_state(S::Available).await;
     rig.request(Verb::Active).await.unwrap();
     rig.until(S::DeployWait).await;
-    rig.conductor().set_power(rig.uuid, PowerTarget::Off, None).await.unwrap();
+    rig.conductor().set_power(rig.uuid, PowerTarget::Off, None, Asker::default()).await.unwrap();
     let node = rig.until_idle().await;
     assert_eq!((node.provision_state, node.power_state), (S::DeployWait, Some(PowerState::Off)));
     rig.request(Verb::Abort).await.unwrap();

@@ -73,6 +73,7 @@ pub use portgroup::{PortgroupFilter, PortgroupKey, PortgroupQuery};
 pub use postgres::SERVER_LIMITS;
 pub use power::{PowerWatch, WatchedPower};
 pub use runbook::{RunbookKey, RunbookQuery};
+pub use told::console_event;
 pub use trace::{BOOT_ATTEMPTS_PER_NODE, BOOT_EVENTS_PER_NODE};
 pub use volume_connector::VolumeConnectorQuery;
 pub use volume_target::VolumeTargetQuery;

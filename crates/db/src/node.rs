@@ -42,6 +42,8 @@ pub struct NodeFilter {
     pub associated: Option<bool>,
     /// Whether it is in maintenance.
     pub maintenance: Option<bool>,
+    /// Whether its console is on.
+    pub console_enabled: Option<bool>,
     /// Whether it is to leave the site.
     pub retired: Option<bool>,
     /// In one of these states; empty: in any.

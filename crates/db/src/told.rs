@@ -12,7 +12,7 @@ use model::{
     Allocation, Chassis, DeployTemplate, InspectionRule, Node, NodeUuid, Port, Portgroup, PowerState,
     PowerTarget, ProvisionState, Runbook, Timestamp, VolumeConnector, VolumeTarget,
 };
-use provision::told_as;
+use provision::{Status, told_as};
 
 use crate::session::Session;
 use crate::{NewEvent, Whose};
@@ -104,6 +104,18 @@ fn of_runbook(runbook: &Runbook) -> Whose {
 
 fn of_node(node: &Node) -> Whose {
     Whose::Of { owner: node.owner.clone(), lessee: node.lessee.clone() }
+}
+
+/// What is done to the console of a node, as an event: `change` is its name, as `console_restore`.
+pub fn console_event(node: &Node, change: &str, status: Status, at: Timestamp) -> NewEvent {
+    NewEvent {
+        kind: format!("baremetal.node.{change}.{}", status.as_str()),
+        node: Some(node.uuid),
+        resource: Some(node.uuid.to_string()),
+        whose: of_node(node),
+        payload: NODE_PAYLOAD.json(node, &[]),
+        at,
+    }
 }
 
 /// Tells what a write of a node means. A write may be more than one thing.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use model::{FlowId, JsonObject, Node, PowerTarget, Timestamp};
 use serde_json::{Map, Value};
 
+use crate::console::ConsoleTold;
 use crate::effect::{Effect, Outcome};
 use crate::error::StepError;
 use crate::event::FsmEvent;
@@ -207,6 +208,8 @@ pub struct Decision {
     pub journal: Vec<(FlowId, Entry)>,
     /// For the history.
     pub notes: Vec<Note>,
+    /// For those who watch, beside what the change of the node tells.
+    pub told: Vec<ConsoleTold>,
     /// To be carried out.
     pub effect: Option<Effect>,
     /// Who asked for what the notes tell of.
@@ -216,7 +219,15 @@ pub struct Decision {
 impl Decision {
     /// The node is written and nothing more follows; the flow stays as it is.
     pub fn rest(node: Node, flow: Option<FlowRecord>) -> Self {
-        Self { node, flow, journal: Vec::new(), notes: Vec::new(), effect: None, asked_by: None }
+        Self {
+            node,
+            flow,
+            journal: Vec::new(),
+            notes: Vec::new(),
+            told: Vec::new(),
+            effect: None,
+            asked_by: None,
+        }
     }
 
     /// The same, asked for by `asker`: what was begun remembers it.

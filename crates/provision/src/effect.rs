@@ -35,8 +35,6 @@ pub struct Effect {
 pub struct Observed {
     /// Power now.
     pub power: Option<PowerState>,
-    /// Whether a console runs now.
-    pub console: Option<bool>,
     /// Firmware mode now.
     pub boot_mode: Option<BootMode>,
     /// BIOS settings as they are now, in place of those known. For the shell, which keeps them apart from the node.

@@ -9,6 +9,7 @@ pub mod allocation;
 pub mod flow;
 
 mod agent_calls;
+mod console;
 mod decide;
 mod effect;
 mod error;
@@ -27,6 +28,7 @@ mod turn;
 mod wake;
 
 pub use agent_calls::{AGENT_TOKEN, expects_heartbeat, expects_lookup, give_token, take_heartbeat};
+pub use console::{ConsoleChange, ConsoleTold, begin_console, end_console};
 pub use decide::{
     AGENT_KEYS, Decision, Entry, INSTANCE_KEYS, Input, Note, Plans, Policy, World, begin, decide,
     forget_agent, move_node, note_agent,

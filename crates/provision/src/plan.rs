@@ -134,6 +134,8 @@ pub(crate) fn deployment(
             None => deploy_step(step, offered, ramdisk)?,
         });
     }
+    // Whatever the deploy interface: its user had it, or the user before.
+    steps.push(PlannedStep::frame("start_console", i64::MIN, vec![Action::StartConsole]));
     sort(&mut steps);
     Ok(Plan { steps, disabled, ramdisk, ..Plan::default() })
 }

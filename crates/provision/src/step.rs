@@ -154,6 +154,8 @@ pub enum Action {
     AgentLockdown,
     /// Stop the console, where one runs; failures are noted.
     StopConsole,
+    /// Start the console that the node had before, where it had one; one that does not start is off, and noted.
+    StartConsole,
     /// Fetch the agent's logs into the service's log directory; failures are noted.
     CollectLogs,
 }
@@ -177,6 +179,7 @@ impl Action {
                 | Self::AgentPowerOff
                 | Self::AgentLockdown
                 | Self::StopConsole
+                | Self::StartConsole
                 | Self::CollectLogs
         )
     }
@@ -210,6 +213,7 @@ impl fmt::Display for Action {
             Self::PowerOn => f.write_str("powering on"),
             Self::Reset => f.write_str("resetting"),
             Self::AgentLockdown => f.write_str("having the agent close itself"),
+            Self::StartConsole => f.write_str("starting the console"),
             Self::StopConsole => f.write_str("stopping the console"),
             Self::SetBootDevice { device, .. } => write!(f, "setting the boot device to {device}"),
             Self::Boot(intent) => write!(f, "setting network boot to {}", intent.as_str()),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use model::{Lease, Node, PowerTarget, ProvisionState as S};
 
+use crate::console::{ConsoleChange, ConsoleTold};
 use crate::decide::{Decision, Entry, Note, World, forget_agent, move_node};
 use crate::effect::Effect;
 use crate::error::{ErrorCode, StepError};
@@ -20,6 +21,7 @@ use crate::flow::{FlowKind, power};
 use crate::plan::Plan;
 use crate::record::{Asker, Boots, FlowRecord, OpenEffect, Phase, Wait, WaitFor};
 use crate::step::{Action, PlannedStep, StepList};
+use crate::told::Status;
 
 /// No step of an agent takes longer: overwriting the largest disks takes days, an agent that hangs calls for ever.
 const LONGEST_AGENT_STEP: Duration = Duration::from_hours(7 * 24);
@@ -40,6 +42,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) flow: Option<FlowRecord>,
     journal: Vec<(model::FlowId, Entry)>,
     notes: Vec<Note>,
+    told: Vec<ConsoleTold>,
     effect: Option<Effect>,
     /// Who asked for the flow that this turn ended: what follows of itself is done for the same.
     asked_by: Option<Asker>,
@@ -47,7 +50,16 @@ pub(crate) struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     pub(crate) fn new(node: Node, world: World<'a>) -> Self {
-        Self { world, node, flow: None, journal: Vec::new(), notes: Vec::new(), effect: None, asked_by: None }
+        Self {
+            world,
+            node,
+            flow: None,
+            journal: Vec::new(),
+            notes: Vec::new(),
+            told: Vec::new(),
+            effect: None,
+            asked_by: None,
+        }
     }
 
     pub(crate) fn finish(mut self) -> Decision {
@@ -58,6 +70,7 @@ impl<'a> Turn<'a> {
             flow: self.flow,
             journal: self.journal,
             notes: self.notes,
+            told: self.told,
             effect: self.effect,
             asked_by,
         }
@@ -139,7 +152,9 @@ impl<'a> Turn<'a> {
                     flow.action += 1;
                     self.forget_agent();
                 }
-                Action::StopConsole if !self.node.console_enabled => flow.action += 1,
+                Action::StopConsole | Action::StartConsole if !self.node.console_enabled => {
+                    flow.action += 1;
+                }
                 // It may have called while the BMC was still confirming that power is on.
                 Action::AwaitAgent if agent_has_called(&self.node) => {
                     flow.boots = None;
@@ -251,6 +266,7 @@ impl<'a> Turn<'a> {
     }
 
     fn open_as(&mut self, action: Action, poll: bool, aside: bool) {
+        self.tell_console(&action, Status::Start);
         let Some(flow) = &mut self.flow else { return };
         flow.seq += 1;
         let since = self.world.now;
@@ -273,6 +289,10 @@ impl<'a> Turn<'a> {
             agent_started_at: flow.agent_started_at.clone(),
             agent_command: flow.agent_command.clone(),
         });
+    }
+
+    fn tell_console(&mut self, action: &Action, status: Status) {
+        self.told.extend(ConsoleChange::of(action).map(|change| ConsoleTold { change, status }));
     }
 
     fn wait(&mut self, event: WaitFor, limit: Duration) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use microversion::{Gate, param_gate, value_gate};
 use model::{PowerState, PowerTarget};
+use provision::Asker;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
@@ -20,7 +21,9 @@ pub(crate) async fn set_power(request: Request) -> Answer {
     let node = request.node("baremetal:node:set_power_state").await?;
     rules::may_change_power(&node, target.end() == PowerState::Off)?;
     request.conductor_of(&node, StatusCode::NOT_FOUND)?;
-    request.state.conductors.set_power(node.uuid, target, timeout).await?;
+    let caller = request.caller();
+    let asker = Asker { user: caller.user.clone(), project: caller.project.clone() };
+    request.state.conductors.set_power(node.uuid, target, timeout, asker).await?;
     Ok(Reply::accepted().at(request.url(&format!("nodes/{}/states", request.param("node_ident")))))
 }
 

@@ -95,8 +95,15 @@ impl Conductors for Fake {
         self.answer(format!("provision {verb} steps={steps} drive={drive} password={password}"), ())
     }
 
-    fn set_power(&self, _: NodeUuid, target: PowerTarget, timeout: Option<Duration>) -> Reply<'_, ()> {
-        self.answer(format!("set_power {target} {timeout:?}"), ())
+    fn set_power(
+        &self,
+        _: NodeUuid,
+        target: PowerTarget,
+        timeout: Option<Duration>,
+        asker: provision::Asker,
+    ) -> Reply<'_, ()> {
+        let asker = asker.user.map_or(String::new(), |user| format!(" for {user}"));
+        self.answer(format!("set_power {target} {timeout:?}{asker}"), ())
     }
 
     fn validate(&self, _: NodeUuid) -> Reply<'_, BTreeMap<InterfaceKind, InterfaceVerdict>> {

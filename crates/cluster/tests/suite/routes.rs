@@ -126,7 +126,7 @@ async fn nobody_is_said() {
     assert!(text.contains(HOST) && text.contains("[messaging]"), "{text}");
     site.end(HOST).await;
     assert_eq!(router.conductor_of(&site.node), None);
-    let power = router.set_power(site.node.uuid, PowerTarget::On, None);
+    let power = router.set_power(site.node.uuid, PowerTarget::On, None, provision::Asker::default());
     let Err(RequestError::Unavailable(text)) = power.await else { panic!() };
     assert!(text.contains(DRIVER) && text.contains("No conductor"), "{text}");
     assert!(matches!(router.lookup(Lookup::default()).await, Err(RequestError::Unavailable(_))));

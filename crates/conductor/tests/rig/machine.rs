@@ -8,8 +8,8 @@ use conductor::{AutomatedCleaning, Conductor, Inspection, Options, PowerSync};
 use conductor_api::{Conductors, Heartbeat, Lookup, ProvisionArgs, RequestError};
 use db::{Db, HistoryQuery, NodeKey, Scope};
 use driver::{
-    AgentCall, AgentReply, Answer, Boot, Deploy, DriverError, Inspect, KnownAgent, Management, Network,
-    Power, PowerChange, Registry, Rescue, Retry, StepReply, Steps,
+    AgentCall, AgentReply, Answer, Boot, Console, Deploy, DriverError, Inspect, KnownAgent, Management,
+    Network, Power, PowerChange, Registry, Rescue, Retry, StepReply, Steps,
 };
 use model::{
     BootDevice, BootIntent, BootMode, HardwareType, InterfaceKind, Node, NodeUuid, Port, PowerState,
@@ -74,6 +74,8 @@ pub(crate) struct Knobs {
     pub(crate) power_error: Option<ErrorCode>,
     /// A step of the verification fails with this.
     pub(crate) clock_error: Option<ErrorCode>,
+    /// Its console does not start.
+    pub(crate) console_error: bool,
     pub(crate) panic_in_power: bool,
     pub(crate) silent_agent: bool,
     pub(crate) invalid_image: bool,
@@ -114,6 +116,7 @@ impl Default for Knobs {
             freeze: None,
             power_error: None,
             clock_error: None,
+            console_error: false,
             panic_in_power: false,
             silent_agent: false,
             invalid_image: false,
@@ -162,6 +165,8 @@ pub(crate) struct Machine {
     polls: usize,
     /// Answers to lookups so far.
     answers: usize,
+    /// Which conductors started its console, and whether it runs.
+    pub(crate) consoles: (Vec<&'static str>, bool),
     /// The hash that an agent was given for its user.
     pub(crate) rescued: Option<String>,
     /// How often one was.
@@ -314,6 +319,35 @@ impl Management for Hardware {
 
     fn facts<'a>(&'a self, _: &'a Node) -> Answer<'a, Observed> {
         Box::pin(async { Ok(Observed::default()) })
+    }
+}
+
+impl Console for Hardware {
+    fn validate(&self, _: &Node) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn start<'a>(&'a self, _: &'a Node) -> Answer<'a, ()> {
+        Box::pin(async {
+            if self.knobs.console_error {
+                return Err(DriverError::new(ErrorCode::BmcRefused, Retry::NeedsOperator, "no console."));
+            }
+            let mut machine = self.lock();
+            machine.consoles.0.push(self.knobs.hostname);
+            machine.consoles.1 = true;
+            Ok(())
+        })
+    }
+
+    fn stop<'a>(&'a self, _: &'a Node) -> Answer<'a, ()> {
+        Box::pin(async {
+            self.lock().consoles.1 = false;
+            Ok(())
+        })
+    }
+
+    fn info<'a>(&'a self, _: &'a Node) -> Answer<'a, Value> {
+        Box::pin(async { Ok(json!({})) })
     }
 }
 
@@ -765,6 +799,7 @@ fn registry(hardware: &Hardware) -> Registry {
     registry.network.insert("test", one());
     registry.inspect.insert("test", one());
     registry.rescue.insert("test", one());
+    registry.console.insert("test", one());
     registry.steps.insert((InterfaceKind::Vendor, "test"), one());
     registry
 }

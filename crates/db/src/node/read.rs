@@ -78,6 +78,7 @@ fn filtered(query: &NodeQuery) -> Result<Conditions, DbError> {
     conditions.equals("chassis_uuid", filter.chassis_uuid.as_ref());
     conditions.present("instance_uuid", filter.associated);
     conditions.equals("maintenance", filter.maintenance.as_ref());
+    conditions.equals("console_enabled", filter.console_enabled.as_ref());
     conditions.equals("retired", filter.retired.as_ref());
     let states = &filter.provision_states;
     conditions.one_of("provision_state", (!states.is_empty()).then_some(states))?;

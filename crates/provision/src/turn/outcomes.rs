@@ -5,12 +5,14 @@ use std::time::Duration;
 use model::{BootIntent, FlowId};
 
 use super::{LONGEST_AGENT_STEP, Turn};
+use crate::console::lost;
 use crate::decide::{Entry, merge};
 use crate::effect::{Observed, Outcome, StepPart, StepWait};
 use crate::error::{ErrorCode, StepError};
 use crate::plan::{agent_steps, boot_ramdisk_again, reboot_if_requested};
 use crate::record::{OpenEffect, Phase};
 use crate::step::Action;
+use crate::told::Status;
 
 impl Turn<'_> {
     pub(crate) fn ended(&mut self, run: FlowId, seq: i64, outcome: Outcome) {
@@ -26,7 +28,13 @@ impl Turn<'_> {
             Outcome::Done(observed) => self.done(&open, *observed),
             Outcome::Failed(error) | Outcome::Unreachable(error) if failing || !open.action.is_fatal() => {
                 flow.undo_failed |= failing && open.action.is_fatal();
-                self.note("step", true, error.to_string());
+                self.tell_console(&open.action, Status::Error);
+                if open.action == Action::StartConsole {
+                    let note = lost(&mut self.node, &error);
+                    self.notes.push(note);
+                } else {
+                    self.note("step", true, error.to_string());
+                }
                 self.next_after_tolerated();
             }
             Outcome::Part(part) => self.step_part(&open, &part),
@@ -73,6 +81,7 @@ impl Turn<'_> {
     }
 
     fn done(&mut self, open: &OpenEffect, observed: Observed) {
+        self.tell_console(&open.action, Status::End);
         self.observe(&observed);
         let Some(flow) = &mut self.flow else { return };
         if observed.agent_started_at.is_some() {
@@ -100,9 +109,6 @@ impl Turn<'_> {
     fn observe(&mut self, observed: &Observed) {
         if let Some(power) = observed.power {
             self.node.power_state = Some(power);
-        }
-        if let Some(runs) = observed.console {
-            self.node.console_enabled = runs;
         }
         if let Some(mode) = observed.boot_mode {
             self.node.boot_mode = Some(mode);
