@@ -34,8 +34,8 @@ pub(super) async fn check(site: &Site, work: &Work, harm: &Harm) -> Result<Prove
         let mut rows = site.db.journal(node, LINES).await?;
         rows.sort_by_key(|row| row.intent_at);
         let now = rows.partition_point(|row| row.intent_at < work.since);
-        let conductor = |row: Option<&JournalRow>| row.and_then(|row| row.conductor.clone());
-        let moved_before = now > 0 && conductor(rows.get(now - 1)) != conductor(rows.get(now));
+        let first = rows.get(now).map(|row| &row.conductor);
+        let moved_before = rows.iter().take(now).any(|row| Some(&row.conductor) != first);
         few_consoles(order, harm, moved_before)?;
         rows.drain(..now);
         proved.effects += rows.len();
@@ -52,7 +52,7 @@ pub(super) async fn check(site: &Site, work: &Work, harm: &Harm) -> Result<Prove
 }
 
 /// No BMC was asked two things at once. Who was stopped for a while cannot close its sessions before others open theirs: it
-/// does so when it wakes up, which is a second console. So is who had the node in the round before, and closes what it has not
+/// does so when it wakes up, which is a second console. So is who had the node in a round before, and closes what it has not
 /// used since. Neither changes anything: see [`who_was_followed_changes_nothing`].
 fn few_consoles(order: &Order, harm: &Harm, moved_before: bool) -> Result<()> {
     let most = if harm.wakes || moved_before { 2 } else { 1 };
