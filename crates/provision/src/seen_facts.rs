@@ -73,7 +73,7 @@ impl SeenFacts {
 
 /// Makers do not change, and what an operator wrote stays.
 fn has_vendor(node: &Node) -> bool {
-    node.properties.get("vendor").is_some_and(|vendor| !vendor.is_null() && vendor != "")
+    node.properties.get("vendor").is_some_and(|maker| !maker.is_null() && maker != "")
 }
 
 /// What follows from facts; `None` when the node has them all. A change of health is a line of its history.
