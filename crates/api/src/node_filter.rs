@@ -30,7 +30,7 @@ fn filter(request: &Request) -> Result<NodeFilter, ApiError> {
     let fault = query.parsed("fault", "a fault such as 'power failure'", |text| {
         Fault::ALL.into_iter().find(|fault| fault.as_str().eq_ignore_ascii_case(text))
     })?;
-    let parent = query.get("parent_node").map(|text| text.parse::<NodeUuid>());
+    let parent = query.get("parent_node").map(str::parse::<NodeUuid>);
     Ok(NodeFilter {
         // What is no UUID is the parent of none.
         uuids: matches!(parent, Some(Err(_))).then(Vec::new),

@@ -38,6 +38,7 @@ migrations! {
     8 "0008_power_failures"
     9 "0009_messages"
     10 "0010_traits_of_nodes"
+    11 "0011_indexes_in_order"
 }
 
 /// Where applied migrations are noted. The same text for both engines.

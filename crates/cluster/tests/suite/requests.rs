@@ -8,7 +8,7 @@ use model::{
     AllocationUuid, BootDevice, BootMode, IndicatorName, IndicatorState, JsonObject, MacAddr, MediaDevice,
     MediaImage, MediaSource, NodeInventory, NodeUuid, PowerTarget, Secret,
 };
-use provision::Verb;
+use provision::{Asker, Verb};
 use serde_json::{Value, json};
 
 /// The driver of the node.
@@ -41,9 +41,10 @@ fn of_nodes(node: NodeUuid) -> Vec<R> {
         user: Some("alice".to_owned()),
         project: None,
     };
+    let asker = Asker { user: Some("alice".to_owned()), project: None };
     vec![
         R::Provision { node, verb: Verb::Service, args },
-        R::SetPower { node, target: PowerTarget::SoftReboot, timeout: Some(Duration::new(7, 1)) },
+        R::SetPower { node, target: PowerTarget::SoftReboot, timeout: Some(Duration::new(7, 1)), asker },
         R::Validate { node },
         R::BootDevice { node },
         R::SetBootDevice { node, device: BootDevice::Cdrom, persistent: true },

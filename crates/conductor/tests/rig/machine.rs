@@ -1,7 +1,7 @@
 //! A conductor on a store in a temporary directory, with drivers of one machine that has knobs.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use conductor::{AutomatedCleaning, Conductor, Inspection, Options, PowerSync};
@@ -22,46 +22,10 @@ use provision::{
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// Stops a thread with everything that runs on it, as SIGSTOP stops a process.
-#[derive(Default)]
-pub(crate) struct Freeze {
-    state: Mutex<Frozen>,
-    changed: Condvar,
-}
+#[path = "freeze.rs"]
+mod freeze;
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Frozen {
-    #[default]
-    NotYet,
-    Now,
-    NoMore,
-}
-
-impl Freeze {
-    fn wait(&self) {
-        self.set(Frozen::Now);
-        self.until(Frozen::NoMore);
-    }
-
-    fn set(&self, state: Frozen) {
-        *self.state.lock().unwrap() = state;
-        self.changed.notify_all();
-    }
-
-    fn until(&self, wanted: Frozen) {
-        let state = self.state.lock().unwrap();
-        drop(self.changed.wait_while(state, |state| *state != wanted).unwrap());
-    }
-
-    /// Blocks until the thread stands still.
-    pub(crate) fn until_frozen(&self) {
-        self.until(Frozen::Now);
-    }
-
-    pub(crate) fn thaw(&self) {
-        self.set(Frozen::NoMore);
-    }
-}
+pub(crate) use freeze::Freeze;
 
 /// What the machine does wrong.
 #[derive(Clone)]

@@ -1,0 +1,1 @@
+-- Nothing to do: SQLite's indexes end with the row's number by themselves.
