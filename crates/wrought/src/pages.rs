@@ -19,6 +19,8 @@ pub(crate) enum Page {
     Policy,
     /// The states of a node and what leads from one to the next.
     States,
+    /// Hardware types and the implementations that each may use.
+    Hardware,
 }
 
 impl Page {
@@ -31,6 +33,7 @@ impl Page {
             Self::Openapi => api::openapi_text().to_owned(),
             Self::Policy => policy::Policy::defaults(policy::Settings::default()).page(),
             Self::States => states(),
+            Self::Hardware => hardware(),
         }
     }
 }
@@ -47,6 +50,20 @@ fn states() -> String {
     page.push_str("```\n\n| from | event | to |\n| --- | --- | --- |\n");
     for (from, event, to) in provision::TRANSITIONS {
         let _ = writeln!(page, "| {from} | {event} | {to} |");
+    }
+    page
+}
+
+fn hardware() -> String {
+    let mut page = String::from(
+        "# Hardware types\n\nMade from the drivers' table by `cargo xtask codegen`. A node's `driver` is its hardware type; \
+         of each interface it has one of the implementations named here, the first that is enabled if it names none.\n",
+    );
+    for row in drivers::HARDWARE_TYPES {
+        let _ = write!(page, "\n## {}\n\n| interface | implementations |\n| --- | --- |\n", row.name);
+        for (kind, implementations) in row.interfaces {
+            let _ = writeln!(page, "| {kind} | {} |", implementations.join(", "));
+        }
     }
     page
 }

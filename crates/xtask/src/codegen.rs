@@ -14,6 +14,7 @@ const PAGES: &[(&str, &str)] = &[
     ("openapi", "docs/reference/openapi.json"),
     ("policy", "docs/reference/policy.yaml"),
     ("states", "docs/reference/states.md"),
+    ("hardware", "docs/reference/hardware.md"),
 ];
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use crate::build::cargo;
 use crate::process::{output, source_root};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ struct Program {
     document: Value,
     versions: String,
     states: String,
+    /// The lines on each hardware type.
+    hardware: BTreeMap<String, String>,
     /// Every string that the sources of the API and its policy name.
     api: BTreeSet<String>,
     /// Every string that the sources of drivers, of the agent and of the flows name.
@@ -54,11 +56,19 @@ const TABLES: &[Table] = &[
     // Every failure has an answer; whether it is the right one is the test's to say.
     Table { file: "errors.tsv", rows: "failures", has: |_, _| true },
     Table { file: "extra/policies.tsv", rows: "policies", has: |program, row| program.api.contains(row[0]) },
-    Table { file: "extra/steps.tsv", rows: "steps", has: |program, row| program.drivers.contains(row[3]) },
+    // Which steps an implementation offers is the test's to say.
+    Table {
+        file: "extra/steps.tsv",
+        rows: "steps",
+        has: |program, row| {
+            program.hardware.keys().any(|hardware| program.has_interface(hardware, row[0], row[1]))
+                && program.drivers.contains(row[3])
+        },
+    },
     Table {
         file: "hardware.tsv",
         rows: "interfaces of hardware types",
-        has: |program, row| program.drivers.contains(row[0]) && program.drivers.contains(row[2]),
+        has: |program, row| program.has_interface(row[0], row[1], row[2]),
     },
 ];
 
@@ -69,6 +79,7 @@ pub(crate) fn run(options: &CoverageOptions) -> Result<()> {
         document: serde_json::from_str(&page("openapi")?).context("the OpenAPI document")?,
         versions: page("api-versions")?,
         states: page("states")?,
+        hardware: sections(&page("hardware")?),
         api: quoted(&sources, &["api/src", "policy/src"]),
         drivers: quoted(&sources, &["drivers/src", "driver/src", "provision/src", "agent/src", "model/src"]),
     };
@@ -110,6 +121,14 @@ impl Program {
         shapes.into_iter().flatten().any(|schema| schema["properties"].get(field).is_some())
     }
 
+    fn has_interface(&self, hardware: &str, kind: &str, implementation: &str) -> bool {
+        let lines = self.hardware.get(hardware).into_iter().flat_map(|section| section.lines());
+        let start = format!("| {kind} | ");
+        lines
+            .filter_map(|line| line.strip_prefix(&start)?.strip_suffix(" |"))
+            .any(|names| names.split(", ").any(|name| name == implementation))
+    }
+
     fn has_verb(&self, verb: &str) -> bool {
         let body =
             "/paths/~1v1~1nodes~1{node_ident}~1states~1provision/put/requestBody/content/application~1json";
@@ -117,6 +136,15 @@ impl Program {
         let words = body["schema"]["properties"]["target"]["enum"].as_array();
         words.is_some_and(|words| words.iter().any(|word| word == verb))
     }
+}
+
+/// The text below each second-level heading of a page.
+fn sections(page: &str) -> BTreeMap<String, String> {
+    let parts = page.split("\n## ").skip(1);
+    parts
+        .filter_map(|part| part.split_once('\n'))
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .collect()
 }
 
 /// A path without the names of its open parts.
@@ -187,7 +215,8 @@ mod tests {
             "components": {"schemas": {"port": {"properties": {"address": {}}}}},
         });
         let (versions, states) = (String::new(), String::new());
-        Program { document, versions, states, api: BTreeSet::new(), drivers: BTreeSet::new() }
+        let hardware = sections("# All\n\n## ipmi\n\n| power | ipmitool, fake |\n\n## none\n");
+        Program { document, versions, states, hardware, api: BTreeSet::new(), drivers: BTreeSet::new() }
     }
 
     #[test]
@@ -201,6 +230,11 @@ mod tests {
         );
         assert!(program.has_field("port", "address") && !program.has_field("port", "extra"));
         assert!(program.has_verb("active") && !program.has_verb("fly"));
+        assert!(program.has_interface("ipmi", "power", "fake"));
+        assert!(
+            !program.has_interface("ipmi", "power", "ipmi")
+                && !program.has_interface("none", "power", "fake")
+        );
     }
 
     #[test]
