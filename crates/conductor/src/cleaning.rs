@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use db::{DbError, RunbookKey, Scope};
 use model::{Node, ProvisionState as S, Runbook, Trait};
-use provision::{ErrorCode, FlowKind, FlowRecord, RequestedStep, StepError, Wish};
+use provision::{ErrorCode, FlowKind, FlowRecord, FsmEvent, RequestedStep, StepError, Wish};
 
 use crate::engine::Engine;
 
@@ -116,7 +116,12 @@ impl Engine {
             let shown: String = ident.chars().take(64).collect();
             unusable(format!("automated cleaning is to run runbook {shown}, which does not exist."))
         };
-        Ok(found.ok_or_else(missing).and_then(|runbook| cleaning.wish(runbook, node)).map(Some))
+        let wish = found.ok_or_else(missing).and_then(|runbook| cleaning.wish(runbook, node));
+        let allowed = |wish: Wish| {
+            self.options.disallowed_steps.refuse(FsmEvent::Clean, &wish).map_err(unusable)?;
+            Ok(Some(wish))
+        };
+        Ok(wish.and_then(allowed))
     }
 
     /// Whether the node is cleaned when it becomes available.

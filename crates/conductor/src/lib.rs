@@ -10,6 +10,7 @@ mod carry_out;
 mod children;
 mod cleaning;
 mod consoles;
+mod disallowed;
 mod engine;
 mod gate;
 mod hardware;
@@ -33,6 +34,7 @@ mod vendor;
 mod wish;
 
 pub use cleaning::{AutomatedCleaning, CleaningSteps};
+pub use disallowed::DisallowedSteps;
 pub use inspection::Inspection;
 pub use limits::Limits;
 pub use measure::METRICS;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use db::EventRetention;
 use provision::Policy;
 
-use crate::{AutomatedCleaning, Inspection, Limits, PowerSync};
+use crate::{AutomatedCleaning, DisallowedSteps, Inspection, Limits, PowerSync};
 
 /// Settings of a conductor.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Options {
     pub automated_clean: bool,
     /// What cleans them.
     pub cleaning: AutomatedCleaning,
+    /// Steps that callers may not ask for.
+    pub disallowed_steps: DisallowedSteps,
     /// Priorities in automated cleaning that replace those of drivers, by `interface.step`; 0 switches a step off.
     pub step_priorities: BTreeMap<String, i64>,
     /// The same of steps of a verification.
@@ -66,6 +68,7 @@ impl Default for Options {
             require_agent_tls: true,
             automated_clean: true,
             cleaning: AutomatedCleaning::default(),
+            disallowed_steps: DisallowedSteps::default(),
             step_priorities: BTreeMap::new(),
             verify_step_priorities: BTreeMap::new(),
             events: EventRetention { age: Duration::from_hours(7 * 24), count: 100_000 },

@@ -72,11 +72,13 @@ impl Engine {
             _ => None,
         };
         let deploys = matches!(verb.event(), FsmEvent::Deploy | FsmEvent::Rebuild);
-        Ok(Wish {
+        let wish = Wish {
             steps: steps(list)?,
             templates: if deploys { self.template_steps(node).await? } else { Vec::new() },
             disable_ramdisk: args.disable_ramdisk,
-        })
+        };
+        self.options.disallowed_steps.refuse(verb.event(), &wish).map_err(RequestError::Invalid)?;
+        Ok(wish)
     }
 
     /// The steps of the deploy templates that are named like a trait of the instance.

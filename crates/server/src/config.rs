@@ -187,6 +187,12 @@ pub struct Conductor {
     pub automated_cleaning_runbook_from_node: bool,
     /// Whether a node needs one of the traits of the runbook that cleans it.
     pub automated_cleaning_runbook_validate_traits: bool,
+    /// Steps of cleanings that callers may not ask for, by `interface.step`.
+    pub disallow_clean_steps: Vec<String>,
+    /// Steps of deployments that callers may not ask for.
+    pub disallow_deploy_steps: Vec<String>,
+    /// Steps of servicing that callers may not ask for.
+    pub disallow_service_steps: Vec<String>,
     /// Priorities in automated cleaning that replace those of drivers and agents, by `interface.step`; 0 switches a step off.
     pub clean_step_priorities: BTreeMap<String, i64>,
     /// Priorities of steps of a verification that replace those of drivers, by `interface.step`; 0 switches a step off.
@@ -239,6 +245,7 @@ pub struct Conductor {
 
 impl Default for Conductor {
     fn default() -> Self {
+        let disallowed = conductor::DisallowedSteps::default();
         Self {
             hostname: None,
             group: String::new(),
@@ -253,6 +260,9 @@ impl Default for Conductor {
             automated_cleaning_runbook_by_resource_class: BTreeMap::new(),
             automated_cleaning_runbook_from_node: false,
             automated_cleaning_runbook_validate_traits: true,
+            disallow_clean_steps: disallowed.clean,
+            disallow_deploy_steps: disallowed.deploy,
+            disallow_service_steps: disallowed.service,
             clean_step_priorities: BTreeMap::new(),
             verify_step_priorities: BTreeMap::new(),
             callback_timeout: 1800,

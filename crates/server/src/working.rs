@@ -110,6 +110,7 @@ async fn start_conductor(
         require_agent_tls: config.conductor.require_agent_tls,
         automated_clean: config.conductor.automated_clean,
         cleaning: config.conductor.automated_cleaning(),
+        disallowed_steps: config.conductor.disallowed_steps(),
         events: db::EventRetention {
             age: Duration::from_hours(config.events.keep_hours),
             count: config.events.keep_count,

@@ -240,6 +240,8 @@ listen = ["{GATEWAY}:{API_PORT}"]
 [conductor]
 max_concurrent_deploy = 100000
 max_concurrent_clean = 100000
+# A harmless one is served.
+disallow_service_steps = []
 {hardware}
 [netboot]
 interface = "{BRIDGE}"

@@ -1,7 +1,7 @@
 //! Automated cleaning by a runbook of the store.
 
 use conductor::{AutomatedCleaning, CleaningSteps};
-use conductor_api::RequestError;
+use conductor_api::{ProvisionArgs, RequestError};
 use model::{JsonObject, Node, PlannedStep, ProvisionState as S, Runbook, Timestamp};
 use provision::Verb;
 use serde_json::json;
@@ -83,5 +83,19 @@ async fn hybrid_cleans_nodes_without_a_runbook_as_drivers_say() {
     rig.set_state(S::Manageable).await;
     rig.ask(Verb::Provide, S::Available).await;
     assert_eq!(rig.machine().erasures, 1);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_that_the_operator_disallows_are_refused_before_anything_begins() {
+    let rig = Rig::start(Knobs::default()).await;
+    rig.set_state(S::Manageable).await;
+    let raw = json!({"interface": "vendor", "step": "send_raw", "args": {"raw_bytes": "0x06 0x01"}});
+    let args = ProvisionArgs { clean_steps: Some(vec![raw]), ..ProvisionArgs::default() };
+    let refused = rig.request_with(Verb::Clean, args).await.unwrap_err();
+    let RequestError::Invalid(text) = refused else { panic!("{refused:?}") };
+    assert!(text.contains("vendor.send_raw") && text.contains("disallow_clean_steps"), "{text}");
+    let node = rig.until(S::Manageable).await;
+    assert_eq!((node.lease, node.last_error), (None, None));
     rig.stop().await;
 }

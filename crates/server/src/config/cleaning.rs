@@ -31,6 +31,15 @@ impl Conductor {
         Ok(())
     }
 
+    /// Steps that callers may not ask for.
+    pub fn disallowed_steps(&self) -> conductor::DisallowedSteps {
+        conductor::DisallowedSteps {
+            clean: self.disallow_clean_steps.clone(),
+            deploy: self.disallow_deploy_steps.clone(),
+            service: self.disallow_service_steps.clone(),
+        }
+    }
+
     /// What cleans nodes.
     pub fn automated_cleaning(&self) -> conductor::AutomatedCleaning {
         conductor::AutomatedCleaning {
@@ -55,6 +64,7 @@ mod tests {
     fn defaults_are_those_of_the_conductor_and_a_runbook_has_to_be_named() {
         let ours = Conductor::default();
         assert_eq!(ours.automated_cleaning(), conductor::AutomatedCleaning::default());
+        assert_eq!(ours.disallowed_steps(), conductor::DisallowedSteps::default());
         let mut needs: Conductor = toml::from_str("automated_cleaning_step_source = \"runbook\"").unwrap();
         assert!(needs.check_cleaning().is_err());
         needs.automated_cleaning_runbook = Some("wipe".to_owned());

@@ -288,6 +288,27 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "conductor",
+        "disallow_clean_steps",
+        r#"["vendor.send_raw"]"#,
+        "",
+        "Steps of cleanings that callers may not ask for, by `interface.step`: not in a request, a runbook or a deploy template.",
+    ),
+    field(
+        "conductor",
+        "disallow_deploy_steps",
+        r#"["vendor.send_raw"]"#,
+        "",
+        "Steps of deployments that callers may not ask for, by `interface.step`: not in a request, a runbook or a deploy template.",
+    ),
+    field(
+        "conductor",
+        "disallow_service_steps",
+        r#"["vendor.send_raw"]"#,
+        "",
+        "Steps of servicing that callers may not ask for, by `interface.step`: not in a request, a runbook or a deploy template.",
+    ),
+    field(
+        "conductor",
         "verify_step_priorities",
         "{}",
         r#"{ "management.verify_bmc_clock" = 0 }"#,
