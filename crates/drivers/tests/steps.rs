@@ -1,4 +1,5 @@
 //! Every row of the contract's table of steps is offered as it says there, or stands here as not being there.
+#![allow(clippy::unwrap_used, reason = "set-up of tests")]
 
 #[path = "rig/registry.rs"]
 mod rig;
