@@ -26,7 +26,6 @@ mod moment;
 mod platter;
 mod postgres;
 mod process;
-mod rabbitmq;
 mod ramdisk;
 mod rescue_tools;
 mod schema;

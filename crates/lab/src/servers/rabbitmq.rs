@@ -120,6 +120,8 @@ impl Rabbit {
             ("RABBITMQ_CONF_ENV_FILE", at("none")),
             ("RABBITMQ_ENABLED_PLUGINS_FILE", at("plugins")),
             ("RABBITMQ_PID_FILE", at("pid")),
+            // Otherwise its script stays, and is all that a signal reaches.
+            ("RUNNING_UNDER_SYSTEMD", "true".to_owned()),
             ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}".to_owned()),
         ];
         let command = environment
@@ -167,11 +169,15 @@ mod tests {
     async fn it_serves_again_after_it_was_killed_and_leaves_nothing() {
         let mut server = Rabbit::start().await.unwrap();
         let (folder, address) = (server.folder.path().to_owned(), server.url());
-        server.restart().await.unwrap();
+        let port = server.ports.plain;
+        let answers = async || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok();
+        server.kill().await.unwrap();
+        assert!(!answers().await, "it was killed");
+        server.serve().await.unwrap();
         assert_eq!(server.url(), address);
-        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, server.ports.plain)).await.is_ok());
+        assert!(answers().await);
         assert!(server.certificate().unwrap().contains("BEGIN CERTIFICATE"));
         drop(server);
-        assert!(!folder.exists());
+        assert!(!folder.exists() && !answers().await);
     }
 }

@@ -9,10 +9,10 @@ use crate::api::Client;
 use crate::fleet;
 use crate::postgres::Postgres;
 use crate::process::command;
-use crate::rabbitmq::Rabbit;
 use crate::servers::idle_port;
 use anyhow::{Context as _, Result, bail, ensure};
 use db::{Db, NodeQuery, Scope};
+use lab::Rabbit;
 use model::Node;
 use rustix::process::{Pid, Signal, kill_process};
 use sim::{ApiAccess, Bind, Fault, Fleet, FleetOptions, Span, Timing};
@@ -216,8 +216,7 @@ impl Site {
         }
         let (near_store, near_machines) = place.addresses();
         let postgres = Postgres::start_at(&folder.join("postgres"), near_store)?;
-        let rabbit =
-            options.rabbitmq.then(|| Rabbit::start(&folder.join("rabbitmq"), near_store)).transpose()?;
+        let rabbit = if options.rabbitmq { Some(Rabbit::start_in(folder, near_store).await?) } else { None };
         let bus = rabbit.as_ref().map(|rabbit| format!("\n[messaging]\nurl = \"{}\"\n", rabbit.url()));
         let db = Db::open(&db::Options::new(postgres.url().parse()?)).await?;
         let port = idle_port()?;

@@ -72,7 +72,7 @@ impl Trouble {
             Self::Cut => site.process(victim)?.way.cut().await?,
             Self::RestartStore => site.postgres.restart().await?,
             Self::RestartBus => match &mut site.rabbit {
-                Some(rabbit) => rabbit.restart()?,
+                Some(rabbit) => rabbit.restart().await?,
                 None => anyhow::bail!("rows of the store are the bus: try it with --rabbitmq"),
             },
             Self::Roll => {
